@@ -1,0 +1,24 @@
+#!/usr/bin/env python
+"""One entry for the three roles: `manage.py node|archive|web COMMAND`, default `web`."""
+
+import os
+import sys
+
+SETTINGS = {
+    "node": "dicom_node.settings",
+    "archive": "archive_node.settings",
+    "web": "pacs_web.settings",
+}
+
+
+def main(argv: list[str]) -> None:
+    """Pick the role's settings by the first word and hand the rest to Django."""
+    role = argv[1] if len(argv) > 1 and argv[1] in SETTINGS else None
+    os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS[role or "web"]
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line([argv[0], *argv[2 if role else 1 :]])
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,118 @@
+"""The error tree: each class knows its own translation, and only the edges convert.
+
+ArgensError                       0x0110  500
+|-- BadInput                      0xC000  400   the sender must change something
+|   |-- NotDicom                  0xC000  400
+|   |-- UnsafeUid                 0xC000  400
+|   |-- MissingUid                0xA900  400   PS3.4 B.2.3: data set does not match SOP class
+|   |-- UidMismatch               0xA900  409   Affected SOP UID differs from the data set's
+|   |-- UnknownDestination        0xA801  400   PS3.4 C.4.2.1.5
+|   `-- BadQuery                  0xA900  400   identifier does not match SOP class
+|-- NotFound                      0x0112  404
+|-- NotAcceptable                 0x0122  406   no representation fits the Accept header
+|-- Refused                       0x0124  403
+|   `-- NotAuthenticated          0x0124  401
+|-- Conflict                      0x0111  409   the state does not allow it (a void plan)
+|   `-- DigestMismatch            0x0111  409
+|-- NotOnline                     0xA702  503   the bytes are on a volume: recall first (retriable)
+|-- CannotRender                  0x0110  406   pixels that cannot be decoded or do not exist
+`-- Unavailable                   0xA700  503   try again later (retriable)
+    |-- DiskFull                  0xA700  507
+    |-- IndexUnavailable          0xA700  503
+    `-- PeerUnreachable           0xA700  502   another role did not answer
+"""
+
+
+class ArgensError(Exception):
+    """Anything Argens can explain; `str(error)` is one line that a person can act on."""
+
+    dimse_status = 0x0110  # PS3.7 C.5.9: processing failure
+    http_status = 500
+    title = "Internal error"
+    retriable = False
+
+
+class BadInput(ArgensError):
+    dimse_status, http_status, title = 0xC000, 400, "Bad input"
+
+
+class NotDicom(BadInput):
+    title = "Not a DICOM object"
+
+
+class UnsafeUid(BadInput):
+    title = "Unsafe UID"
+
+
+class MissingUid(BadInput):
+    dimse_status, title = 0xA900, "Missing UID"
+
+
+class UidMismatch(BadInput):
+    dimse_status, http_status, title = 0xA900, 409, "UIDs differ"
+
+
+class UnknownDestination(BadInput):
+    dimse_status, title = 0xA801, "Unknown move destination"
+
+
+class BadQuery(BadInput):
+    dimse_status, title = 0xA900, "Bad query"
+
+
+class NotFound(ArgensError):
+    dimse_status, http_status, title = 0x0112, 404, "Not found"
+
+
+class NotAcceptable(ArgensError):
+    dimse_status, http_status, title = 0x0122, 406, "Not acceptable"
+
+
+class Refused(ArgensError):
+    dimse_status, http_status, title = 0x0124, 403, "Refused"
+
+
+class NotAuthenticated(Refused):
+    http_status, title = 401, "Not authenticated"
+
+
+class Conflict(ArgensError):
+    dimse_status, http_status, title = 0x0111, 409, "Conflict"
+
+
+class DigestMismatch(Conflict):
+    title = "Digest mismatch"
+
+
+class NotOnline(ArgensError):
+    dimse_status, http_status, title, retriable = 0xA702, 503, "Not online", True
+
+
+class CannotRender(ArgensError):
+    dimse_status, http_status, title = 0x0110, 406, "Cannot render"
+
+
+class Unavailable(ArgensError):
+    dimse_status, http_status, title, retriable = 0xA700, 503, "Unavailable", True
+
+
+class DiskFull(Unavailable):
+    http_status, title = 507, "Disk full"
+
+
+class IndexUnavailable(Unavailable):
+    title = "Index unavailable"
+
+
+class PeerUnreachable(Unavailable):
+    http_status, title = 502, "Peer did not answer"
+
+
+def problem(error: ArgensError) -> dict[str, object]:
+    """Return the RFC 9457 problem document (without `instance`) of an error."""
+    return {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.http_status,
+        "detail": str(error),
+    }

@@ -1,0 +1,49 @@
+"""Structured logs: one JSON object a line, with a request or association id.
+
+No patient name in a log line: log UIDs, AE titles and counts, never names or birth dates.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import logging.config
+import sys
+from datetime import UTC, datetime
+
+trace_id: contextvars.ContextVar[str] = contextvars.ContextVar("trace_id", default="")
+
+_OWN_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record, and what was passed in `extra`, as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if trace_id.get():
+            line["trace"] = trace_id.get()
+        line.update({k: v for k, v in vars(record).items() if k not in _OWN_FIELDS})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configuration(level: str = "INFO") -> dict[str, object]:
+    """Return a `logging.config` dictionary that writes JSON lines to standard error."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonLines}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}
+        },
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {"httpx": {"level": "WARNING"}, "pynetdicom": {"level": "WARNING"}},
+    }

@@ -1,0 +1,172 @@
+"""Signed tickets between roles: EdDSA JWTs (RFC 8037), bound to one audience, minutes long.
+
+The portal and the archive each own a key and publish its public half as
+`<trust folder>/<issuer>.pub.pem`; a node and the archive accept only issuers they find there.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pacs_common.errors import NotAuthenticated, Refused
+
+LIFETIME_S = 120
+LEEWAY_S = 30  # custody rule 7: clocks of hospital PCs differ
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a verified ticket says."""
+
+    issuer: str
+    audience: str
+    subject: str
+    scopes: frozenset[str]
+    study: str | None
+    plan: str | None
+    jti: str
+    expires_at: int
+
+    def require(self, scope: str, study: str | None = None) -> None:
+        """Raise Refused unless the ticket grants `scope` (and, where it names one, this study)."""
+        if scope not in self.scopes:
+            raise Refused(f"this ticket does not grant {scope}")
+        if self.study is not None and study != self.study:
+            raise Refused("this ticket is for another study")
+
+
+class TicketIssuer:
+    """Signs tickets with the issuer's private key."""
+
+    def __init__(self, issuer: str, key: Ed25519PrivateKey) -> None:
+        self.issuer = issuer
+        self._key = key
+
+    @classmethod
+    def at(cls, issuer: str, key_file: Path, trust_dir: Path) -> TicketIssuer:
+        """Return an issuer whose key is kept (mode 600) in `key_file`, published in `trust_dir`."""
+        key = _kept_key(key_file)
+        _publish(key, trust_dir / f"{issuer}.pub.pem")
+        return cls(issuer, key)
+
+    def issue(
+        self,
+        audience: str,
+        scopes: Iterable[str],
+        *,
+        subject: str,
+        study: str | None = None,
+        plan: str | None = None,
+        lifetime_s: int = LIFETIME_S,
+    ) -> str:
+        """Return a ticket for `audience` (a role's name), valid for `lifetime_s` seconds."""
+        now = int(time.time())
+        claims: dict[str, object] = {
+            "iss": self.issuer,
+            "aud": audience,
+            "sub": subject,
+            "iat": now,
+            "exp": now + lifetime_s,
+            "jti": secrets.token_hex(12),
+            "scope": " ".join(scopes),
+        }
+        if study is not None:
+            claims["study"] = study
+        if plan is not None:
+            claims["plan"] = plan
+        return jwt.encode(claims, self._key, algorithm="EdDSA")
+
+
+class TicketVerifier:
+    """Checks tickets meant for `audience`, by the public keys in a trust folder."""
+
+    def __init__(self, audience: str, trust_dir: Path) -> None:
+        self.audience = audience
+        self._trust_dir = trust_dir
+
+    def verify(self, token: str) -> Ticket:
+        """Return the ticket, or raise NotAuthenticated with the reason."""
+        try:
+            issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+            claims = jwt.decode(
+                token,
+                self._public_key(issuer),
+                algorithms=["EdDSA"],
+                audience=self.audience,
+                leeway=LEEWAY_S,
+                options={"require": ["iss", "aud", "sub", "exp", "jti", "scope"]},
+            )
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise NotAuthenticated(f"the ticket is not valid here: {error}") from None
+        return Ticket(
+            issuer=claims["iss"],
+            audience=self.audience,
+            subject=claims["sub"],
+            scopes=frozenset(claims["scope"].split()),
+            study=claims.get("study"),
+            plan=claims.get("plan"),
+            jti=claims["jti"],
+            expires_at=claims["exp"],
+        )
+
+    def _public_key(self, issuer: object) -> bytes:
+        if not isinstance(issuer, str) or not issuer.replace("-", "").isalnum():
+            raise NotAuthenticated("the ticket names no issuer")
+        try:
+            return (self._trust_dir / f"{issuer}.pub.pem").read_bytes()
+        except OSError:
+            raise NotAuthenticated(f"issuer {issuer!r} is not trusted here") from None
+
+
+def _kept_key(key_file: Path) -> Ed25519PrivateKey:
+    try:
+        pem = key_file.read_bytes()
+    except FileNotFoundError:
+        pem = _first_key(key_file)
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{key_file} is not an Ed25519 key")
+    return key
+
+
+def _first_key(key_file: Path) -> bytes:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write_once(key_file, pem, 0o600)
+    return key_file.read_bytes()
+
+
+def _publish(key: Ed25519PrivateKey, target: Path) -> None:
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    if target.exists() and target.read_bytes() != pem:  # the key was replaced
+        target.unlink()
+    _write_once(target, pem, 0o644)
+
+
+def _write_once(target: Path, content: bytes, mode: int) -> None:
+    """Create `target` whole or not at all; several processes of a role may be first at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    own = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.link(own, target)
+    except FileExistsError:
+        pass
+    finally:
+        own.unlink(missing_ok=True)

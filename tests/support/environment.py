@@ -1,0 +1,49 @@
+"""Gives each suite its own role: settings and a data folder of its own, before Django starts.
+
+Loaded by `-p` from pyproject.toml, so that `pytest tests/node` alone is enough. One pytest run
+serves one role (Django knows one settings module a process); `make test` runs them all.
+"""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+SETTINGS = {
+    "node": "dicom_node.settings",
+    "archive": "archive_node.settings",
+    "web": "pacs_web.settings",
+}
+
+
+def roles_asked(argv: list[str]) -> set[str]:
+    """Return the roles whose suites the command line names."""
+    asked = set()
+    for word in argv:
+        parts = Path(word.split("::")[0]).parts
+        if "tests" in parts:
+            asked |= set(parts[parts.index("tests") + 1 :][:1]) & set(SETTINGS)
+    return asked
+
+
+def prepare() -> None:
+    """Set the environment of the one role that is asked for, if any."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # inherited from the process that started the workers
+    roles = roles_asked(sys.argv[1:])
+    if len(roles) > 1:
+        raise SystemExit("one role a run: pytest tests/node, then tests/archive, then tests/web")
+    folder = tempfile.mkdtemp(prefix="argens-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in [name for name in os.environ if name.startswith("PACS_")]:
+        if name != "PACS_REQUIRE_SERVICES":
+            del os.environ[name]
+    os.environ["PACS_DATA_DIR"] = folder
+    os.environ["PACS_TRUST_DIR"] = os.path.join(folder, "trust")
+    for role in roles:
+        os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS[role]
+
+
+prepare()
