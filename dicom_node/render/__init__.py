@@ -1,0 +1,1 @@
+"""Pixels: decoded, transcoded, pictured. Knows data sets and bytes, nothing of index or store."""

@@ -1,0 +1,218 @@
+"""One decoder for each transfer syntax, chosen by measurement and checked for exactness.
+
+A decoder takes a codestream and the format that its data set claims, and returns pixel cells
+with their colour model. What it cannot read is left to pydicom's decoders.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
+from rle.rle import decode_frame as decode_rle_frame
+
+from dicom_node.render.codestreams import FrameHeader, j2k_header, jpeg_header
+from dicom_node.render.image_format import FAULTS, ImageFormat
+from pacs_common.errors import CannotRender
+
+Array = NDArray[Any]
+DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+JPEG_PROGRESSIVE = ("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
+_RGB_IDS = (b"RGB", b"rgb")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One frame's pixel cells (rows, columns[, samples]), unsigned or float, and their colours."""
+
+    values: Array
+    photometric: str
+    whole: bool
+    """True where they are stored cells, False where a codestream's values were put into cells."""
+
+
+def native_cells(data: bytes | memoryview, form: ImageFormat) -> Cells:
+    """Return the cells of one uncompressed little endian frame."""
+    values = np.frombuffer(data, form.cell, form.frame_pixels)
+    if form.is_subsampled:
+        return Cells(_upsampled(values).reshape(form.shape), _without_422(form.photometric), True)
+    if form.samples > 1 and form.planar:
+        planes = values.reshape(form.samples, form.rows, form.columns)
+        return Cells(np.ascontiguousarray(planes.transpose(1, 2, 0)), form.photometric, True)
+    return Cells(values.reshape(form.shape), form.photometric, True)
+
+
+def bit_cells(data: bytes | memoryview, form: ImageFormat, first_bit: int = 0) -> Cells:
+    """Return one frame of single bits (PS3.5 8.1.1) that starts `first_bit` bits into `data`."""
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+    frame = bits[first_bit : first_bit + form.frame_pixels]
+    return Cells(frame.reshape(form.shape), form.photometric, True)
+
+
+def _upsampled(values: Array) -> Array:
+    pairs = values.reshape(-1, 4)  # Y1 Y2 Cb Cr -> Y1 Cb Cr, Y2 Cb Cr
+    return pairs[:, [0, 2, 3, 1, 2, 3]]
+
+
+def _without_422(photometric: str) -> str:
+    return photometric.removesuffix("_422")
+
+
+def _jpeg(data: bytes, form: ImageFormat) -> Cells:
+    header = jpeg_header(data)
+    _check_size(header, form)
+    if header.reproducible:  # no colour conversion: lossless means the values as they were coded
+        space = {"colorspace": "RGB", "outcolorspace": "RGB"} if header.components == 3 else {}
+        decoded = imagecodecs.jpeg8_decode(data, **space)
+        return _fitted(decoded, form, header, form.photometric)
+    if header.components != 3:
+        return _fitted(imagecodecs.jpeg8_decode(data), form, header, form.photometric)
+    decoded = imagecodecs.jpeg8_decode(
+        data, colorspace=_jpeg_colours(header, form), outcolorspace="RGB"
+    )
+    return _fitted(decoded, form, header, "RGB")
+
+
+def _jpeg_colours(header: FrameHeader, form: ImageFormat) -> str | None:
+    """Trust the codestream's own marks first, then the data set (real files label both wrong)."""
+    if header.component_ids in _RGB_IDS:
+        return "RGB"
+    if header.names_colours:
+        return None  # the decoder follows JFIF and Adobe markers by itself
+    return "RGB" if form.photometric == "RGB" else "YCBCR"
+
+
+def _jpeg_ls(data: bytes, form: ImageFormat) -> Cells:
+    header = jpeg_header(data)
+    _check_size(header, form)
+    return _fitted(imagecodecs.jpegls_decode(data), form, header, form.photometric)
+
+
+def _jpeg_2000(data: bytes, form: ImageFormat) -> Cells:
+    header = j2k_header(data)
+    _check_size(header, form)
+    decoded = imagecodecs.jpeg2k_decode(data)
+    return _fitted(decoded, form, header, _after_wavelet(form))
+
+
+def _htj2k(data: bytes, form: ImageFormat) -> Cells:
+    header = j2k_header(data)
+    _check_size(header, form)
+    return _fitted(imagecodecs.htj2k_decode(data), form, header, _after_wavelet(form))
+
+
+def _after_wavelet(form: ImageFormat) -> str:
+    return "RGB" if form.photometric in ("YBR_RCT", "YBR_ICT") else form.photometric
+
+
+def _rle(data: bytes, form: ImageFormat) -> Cells:
+    if form.bits_allocated == 1:  # packed bits, run-length encoded as bytes
+        packed = decode_rle_frame(data, -(-form.frame_pixels // 8), 8, "<")
+        return bit_cells(packed, form)
+    plane = form.rows * form.columns
+    decoded = decode_rle_frame(data, plane, form.bits_allocated, "<")
+    values = np.frombuffer(decoded, form.cell).reshape(form.samples, form.rows, form.columns)
+    planes = values[0] if form.samples == 1 else values.transpose(1, 2, 0)
+    return Cells(np.ascontiguousarray(planes), form.photometric, True)
+
+
+def _deflated(data: bytes, form: ImageFormat) -> Cells:
+    if form.bits_allocated == 1:
+        return bit_cells(_inflate(data, -(-form.frame_pixels // 8)), form)
+    return native_cells(_inflate(data, form.frame_pixels * form.cell.itemsize), form)
+
+
+def _inflate(data: bytes, size: int) -> bytes:
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
+    if len(inflated) < size:
+        raise ValueError("the deflated frame is too short")
+    return inflated
+
+
+def _check_size(header: FrameHeader, form: ImageFormat) -> None:
+    """Refuse before decoding: a small codestream may claim gigabytes."""
+    coded = (header.rows, header.columns, header.components)
+    if coded != (form.rows, form.columns, form.samples):
+        raise CannotRender(
+            "the codestream is {} x {} with {} component(s)".format(*coded)
+            + f", the data set says {form.rows} x {form.columns} with {form.samples}"
+        )
+
+
+def _fitted(decoded: Array, form: ImageFormat, header: FrameHeader, photometric: str) -> Cells:
+    """Bring decoded values into the data set's cells, with the sign that the data set names."""
+    if decoded.shape != form.shape:
+        raise ValueError(f"decoded to {decoded.shape}, not {form.shape}")
+    if header.signed != form.signed and header.precision <= form.bits_stored:
+        shift = 8 * decoded.dtype.itemsize - header.precision
+        kind = "i" if form.signed else "u"
+        decoded = (decoded << shift).view(f"{kind}{decoded.dtype.itemsize}") >> shift
+    if decoded.dtype.itemsize > form.cell.itemsize and _exceeds(decoded, form):
+        raise CannotRender("the codestream has more bits than the data set allocates")
+    signed = np.dtype(f"i{form.cell.itemsize}")
+    values = decoded.astype(signed if decoded.dtype.kind == "i" else form.cell, copy=False)
+    return Cells(values.view(form.cell), photometric, False)
+
+
+def _exceeds(decoded: Array, form: ImageFormat) -> bool:
+    return bool(decoded.max() >> form.bits_allocated) or bool(
+        decoded.min() < -(1 << (form.bits_allocated - 1))
+    )
+
+
+DECODERS: dict[str, Callable[[bytes, ImageFormat], Cells]] = {
+    uid.JPEGBaseline8Bit: _jpeg,
+    uid.JPEGExtended12Bit: _jpeg,
+    **dict.fromkeys(JPEG_PROGRESSIVE, _jpeg),
+    uid.JPEGLossless: _jpeg,
+    uid.JPEGLosslessSV1: _jpeg,
+    uid.JPEGLSLossless: _jpeg_ls,
+    uid.JPEGLSNearLossless: _jpeg_ls,
+    uid.JPEG2000Lossless: _jpeg_2000,
+    uid.JPEG2000: _jpeg_2000,
+    uid.HTJ2KLossless: _htj2k,
+    uid.HTJ2KLosslessRPCL: _htj2k,
+    uid.HTJ2K: _htj2k,
+    uid.RLELossless: _rle,
+    DEFLATED_IMAGE_FRAME: _deflated,
+}
+
+HEADERS: dict[str, Callable[[bytes], FrameHeader]] = {
+    uid_: j2k_header if decoder in (_jpeg_2000, _htj2k) else jpeg_header
+    for uid_, decoder in DECODERS.items()
+    if decoder not in (_rle, _deflated)
+}
+
+
+def decoded_cells(data: bytes, form: ImageFormat, ds: Dataset, index: int) -> Cells:
+    """Return the cells of frame `index`, whose codestream is `data`, or raise CannotRender."""
+    syntax = form.transfer_syntax
+    decoder = DECODERS.get(syntax)
+    if decoder is None:
+        raise CannotRender(f"no decoder for the transfer syntax {syntax.name}")
+    try:
+        return decoder(data, form)
+    except FAULTS as fault:
+        return _by_pydicom(form, ds, index, fault)
+
+
+def _by_pydicom(form: ImageFormat, ds: Dataset, index: int, first: BaseException) -> Cells:
+    try:
+        values, properties = get_decoder(form.transfer_syntax).as_array(ds, index=index, raw=True)
+        photometric = str(properties["photometric_interpretation"])
+        header = FrameHeader(*values.shape[:2], form.samples, form.bits_stored, form.signed, False)
+        return _fitted(values, form, header, photometric)
+    except NotImplementedError:
+        fault: BaseException = first
+    except FAULTS as second:
+        fault = second
+    line = " ".join(str(fault).split())
+    raise CannotRender(f"frame {index + 1} cannot be decoded: {line[:200]}") from None
