@@ -20,7 +20,7 @@ from pydicom.pixels import get_decoder
 from rle.rle import decode_frame as decode_rle_frame
 
 from dicom_node.render.codestreams import FrameHeader, j2k_header, jpeg_header
-from dicom_node.render.image_format import FAULTS, ImageFormat
+from dicom_node.render.image_format import FAULTS, ImageFormat, first_line
 from pacs_common.errors import CannotRender
 
 Array = NDArray[Any]
@@ -121,7 +121,7 @@ def _rle(data: bytes, form: ImageFormat) -> Cells:
     decoded = decode_rle_frame(data, plane, form.bits_allocated, "<")
     values = np.frombuffer(decoded, form.cell).reshape(form.samples, form.rows, form.columns)
     planes = values[0] if form.samples == 1 else values.transpose(1, 2, 0)
-    return Cells(np.ascontiguousarray(planes), form.photometric, True)
+    return Cells(np.ascontiguousarray(planes), _without_422(form.photometric), True)
 
 
 def _deflated(data: bytes, form: ImageFormat) -> Cells:
@@ -159,7 +159,7 @@ def _fitted(decoded: Array, form: ImageFormat, header: FrameHeader, photometric:
         raise CannotRender("the codestream has more bits than the data set allocates")
     signed = np.dtype(f"i{form.cell.itemsize}")
     values = decoded.astype(signed if decoded.dtype.kind == "i" else form.cell, copy=False)
-    return Cells(values.view(form.cell), photometric, False)
+    return Cells(values.view(form.cell), _without_422(photometric), False)
 
 
 def _exceeds(decoded: Array, form: ImageFormat) -> bool:
@@ -214,5 +214,4 @@ def _by_pydicom(form: ImageFormat, ds: Dataset, index: int, first: BaseException
         fault: BaseException = first
     except FAULTS as second:
         fault = second
-    line = " ".join(str(fault).split())
-    raise CannotRender(f"frame {index + 1} cannot be decoded: {line[:200]}") from None
+    raise CannotRender(f"frame {index + 1} cannot be decoded: {first_line(fault)}") from None

@@ -73,7 +73,9 @@ class ImageFormat:
         try:
             return cls._read(ds, keyword)
         except FAULTS as fault:
-            raise CannotRender(f"the description of the pixels cannot be read: {fault}") from None
+            raise CannotRender(
+                f"the description of the pixels cannot be read: {first_line(fault)}"
+            ) from None
 
     @classmethod
     def _read(cls, ds: Dataset, keyword: str) -> ImageFormat:
@@ -136,6 +138,12 @@ class ImageFormat:
         if self.is_float:
             return np.dtype(f"<f{self.bits_allocated // 8}")
         return np.dtype(f"<u{max(1, self.bits_allocated // 8)}")
+
+
+def first_line(fault: BaseException) -> str:
+    """Return what a fault says, short enough for an answer."""
+    lines = str(fault).strip().splitlines()
+    return " ".join(lines[:2])[:200] if lines else type(fault).__name__
 
 
 def pixel_keyword(ds: Dataset) -> str | None:

@@ -15,7 +15,9 @@ from dicom_node.render import codecs
 from dicom_node.render.codecs import Array, Cells
 from dicom_node.render.image_format import (
     FAULTS,
+    NATIVE,
     ImageFormat,
+    first_line,
     pixel_keyword,
     transfer_syntax_of,
 )
@@ -68,7 +70,7 @@ def stored_frame(ds: Dataset, index: int) -> StoredFrame:
     try:
         return _settled(_native_cells(ds, form, index), form)
     except FAULTS as fault:
-        raise CannotRender(f"frame {index + 1} cannot be read: {fault}") from None
+        raise CannotRender(f"frame {index + 1} cannot be read: {first_line(fault)}") from None
 
 
 def encapsulated_frame(ds: Dataset, index: int) -> bytes:
@@ -119,7 +121,7 @@ def _codestream(ds: Dataset, form: ImageFormat, index: int) -> bytes:
             extended_offsets=_extended_offsets(ds),
         )
     except FAULTS as fault:
-        raise CannotRender(f"frame {index + 1} cannot be found: {fault}") from None
+        raise CannotRender(f"frame {index + 1} cannot be found: {first_line(fault)}") from None
 
 
 def _extended_offsets(ds: Dataset) -> tuple[bytes, bytes] | None:
@@ -223,7 +225,7 @@ def _codestreams(ds: Dataset, form: ImageFormat) -> Iterator[bytes]:
             yield data
             found += 1
     except FAULTS as fault:
-        raise CannotRender(f"frame {found + 1} cannot be found: {fault}") from None
+        raise CannotRender(f"frame {found + 1} cannot be found: {first_line(fault)}") from None
     if found < form.frames:
         raise CannotRender(f"only {found} of {form.frames} frames are there")
 
@@ -244,16 +246,16 @@ def _samples_digest(frame: StoredFrame) -> bytes:
         width = next(bytes_ for bytes_ in (1, 2, 4, 8) if frame.form.bits_stored <= 8 * bytes_)
         kind = "i" if frame.form.signed else "u"
         samples = samples.astype(f"<{kind}{width}", copy=False)
-    digest = hashlib.sha256(b"samples")
-    digest.update(np.ascontiguousarray(samples))
-    if frame.has_outside_bits:
-        digest.update(b"cells")
-        digest.update(np.ascontiguousarray(frame.cells))
+    outside = frame.has_outside_bits
+    digest = hashlib.sha256(b"cells" if outside else b"samples")
+    digest.update(np.ascontiguousarray(frame.cells if outside else samples))
     return digest.digest()
 
 
 def _encoded_sha256(ds: Dataset, keyword: str) -> str:
-    digest = hashlib.sha256(f"argens encoded pixels, {transfer_syntax_of(ds)}: ".encode())
+    syntax = transfer_syntax_of(ds)
+    kind = "native" if syntax in NATIVE else syntax
+    digest = hashlib.sha256(f"argens encoded pixels, {kind}: ".encode())
     try:
         digest.update(getattr(ds, keyword) or b"")
     except FAULTS:

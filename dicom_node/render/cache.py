@@ -1,0 +1,134 @@
+"""A bounded cache of renditions on disk; losing any of it costs time and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+LOG = logging.getLogger(__name__)
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_TEMPORARY = ".new-"
+_ABANDONED_S = 3600.0  # a temporary file this old belongs to a process that died
+_LOW_WATER = 0.9  # eviction goes a little below the limit, so that it is not run for each file
+_SCAN_SHARE = 32  # the folder is measured again after writing 1/32 of the limit
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: Path
+    size_bytes: int
+    used_at: float
+
+
+class RenditionCache:
+    """Keeps at most about `limit_bytes` below `root`, forgetting what was least recently used.
+
+    Threads and processes may share a folder: a file appears whole, by renaming, and carries the
+    digest of its content, so that a damaged one is made again and never served.
+    """
+
+    def __init__(self, root: Path, limit_bytes: int) -> None:
+        self._root = root
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._written_bytes: int | None = None  # since the last scan; None: never scanned
+
+    def get_or_make(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """Return the content kept under `key`, or that of `make()`, which is then kept.
+
+        What `make` raises passes through and nothing is kept. A cache that cannot be written
+        (full disk) is no error.
+        """
+        path = self._path(key)
+        content = _read(path)
+        if content is None:
+            content = make()
+            self._keep(path, content)
+        return content
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self._root / name[:2] / name[2:]
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        size_bytes = len(content) + _DIGEST_BYTES
+        if size_bytes > self._limit_bytes:
+            return
+        try:
+            _write(path, content)
+        except OSError as error:
+            LOG.warning("a rendition cannot be kept", extra={"reason": error.strerror})
+            return
+        if self._scan_is_due(size_bytes):
+            self._evict()
+
+    def _scan_is_due(self, size_bytes: int) -> bool:
+        with self._lock:
+            if self._written_bytes is not None:
+                self._written_bytes += size_bytes
+                if self._written_bytes * _SCAN_SHARE < self._limit_bytes:
+                    return False
+            self._written_bytes = 0
+            return True
+
+    def _evict(self) -> None:
+        """Delete the least recently used files until the folder is below its limit."""
+        entries = sorted(self._entries(), key=lambda entry: entry.used_at)
+        total = sum(entry.size_bytes for entry in entries)
+        if total <= self._limit_bytes:
+            return
+        for entry in entries:
+            if total <= self._limit_bytes * _LOW_WATER:
+                return
+            with suppress(OSError):
+                entry.path.unlink()
+            total -= entry.size_bytes
+
+    def _entries(self) -> Iterator[_Entry]:
+        now = time.time()
+        for path in self._root.glob("??/*"):
+            try:
+                status = path.stat()
+                abandoned = now - status.st_mtime > _ABANDONED_S
+                if path.name.startswith(_TEMPORARY) and abandoned:
+                    path.unlink()
+                    continue
+            except OSError:
+                continue  # another process was quicker
+            yield _Entry(path, status.st_size, status.st_mtime)
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the content of a whole, undamaged file, and mark it as used; else None."""
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        return None
+    digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        LOG.warning("a kept rendition is damaged and is made again")
+        return None
+    with suppress(OSError):
+        os.utime(path)
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(hashlib.sha256(content).digest())
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
