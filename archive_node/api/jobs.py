@@ -1,0 +1,93 @@
+"""Jobs: list them, ask for one, try one again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+
+from archive_node.api.guard import body, ticketed
+from archive_node.jobs import dispatch, states
+from archive_node.models import Job
+from archive_node.nodes import names
+from pacs_common import errors
+from pacs_common.tickets import Ticket
+from pacs_common.uids import Uid
+
+MOST = 1000
+
+
+def as_json(job: Job) -> dict[str, Any]:
+    """Return a job as docs/interfaces.md shows it."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "node": job.node,
+        "study_uid": job.study_uid,
+        "requested_by": job.requested_by,
+        "attempts": job.attempts,
+        "error": job.error,
+        "progress": {
+            "instances_done": job.instances_done,
+            "instances_total": job.instances_total,
+            "bytes_done": job.bytes_done,
+            "bytes_total": job.bytes_total,
+        },
+        "created_at": job.created_at.isoformat(),
+        "updated_at": job.updated_at.isoformat(),
+    }
+
+
+@ticketed(GET="archive.read", POST=("archive.operate", "archive.recall"))
+def jobs(request: HttpRequest, ticket: Ticket) -> JsonResponse:
+    """List jobs, newest first, or ask for one."""
+    if request.method == "POST":
+        return _ask(ticket, body(request))
+    chosen = Job.objects.order_by("-id")
+    for name, field in (("state", "state"), ("kind", "kind"), ("study", "study_uid")):
+        if request.GET.get(name):
+            chosen = chosen.filter(**{field: request.GET[name]})
+    limit = _limit(request.GET.get("limit", "100"))
+    return JsonResponse({"jobs": [as_json(job) for job in chosen[:limit]]})
+
+
+@ticketed(GET="archive.read")
+def job(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
+    """Show one job."""
+    return JsonResponse({"job": as_json(_found(job_id))})
+
+
+@ticketed(POST="archive.operate")
+def retry(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
+    """Queue a failed job again."""
+    again = states.retry(_found(job_id))
+    dispatch.send(again.id)
+    return JsonResponse({"job": as_json(again)}, status=202)
+
+
+def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
+    kind, node = wanted.get("kind"), wanted.get("node")
+    if kind not in Job.Kind.values:
+        raise errors.BadInput(f"kind is one of {', '.join(Job.Kind.values)}")
+    if node not in names():
+        raise errors.BadInput(f"no node is called {str(node)[:40]!r} here")
+    study_uid = Uid.parse(wanted.get("study_uid"), "study_uid")
+    if kind != Job.Kind.RECALL:
+        ticket.require("archive.operate", study_uid)
+    requested_by = str(wanted.get("requested_by") or ticket.subject)
+    made, _ = dispatch.request(kind, node, study_uid, requested_by)
+    return JsonResponse({"job": as_json(made)}, status=202)
+
+
+def _found(job_id: int) -> Job:
+    found = Job.objects.filter(id=job_id).first()
+    if found is None:
+        raise errors.NotFound(f"there is no job {job_id}")
+    return found
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise errors.BadInput(f"limit is a number from 1 to {MOST}")
+    return int(text)

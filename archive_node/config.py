@@ -1,0 +1,112 @@
+"""The archive's settings, read once from the environment; nonsense is refused at start."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pacs_common.env import Env, SettingError
+
+_NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")  # it names folders on volumes
+
+
+@dataclass(frozen=True)
+class ArchiveConfig:
+    """Everything that the archive is told; sizes in bytes, times in seconds."""
+
+    data_dir: Path
+    trust_dir: Path
+    vault_dir: Path
+    database_url: str
+    broker_url: str
+    secret_key: str
+    log_level: str
+    http_bind: str
+    http_port: int
+    nodes: dict[str, str]
+    quiet_s: float
+    evict_after_days: float
+    high_watermark: float
+    low_watermark: float
+    volume_bytes: int
+    drives: int
+    scan_s: float
+    dispatch_s: float
+    lease_s: float
+
+    @property
+    def staging_dir(self) -> Path:
+        """Where instances wait between the node and a volume."""
+        return self.data_dir / "staging"
+
+    @property
+    def broker_dir(self) -> Path:
+        """The folder of kombu's filesystem broker."""
+        return self.data_dir / "broker"
+
+
+def read(env: Env) -> ArchiveConfig:
+    """Return the archive's configuration; raises SettingError with one line."""
+    data_dir = env.path("PACS_DATA_DIR", "var/archive", "Folder that holds all the role writes.")
+    config = ArchiveConfig(
+        data_dir=data_dir,
+        trust_dir=env.path(
+            "PACS_TRUST_DIR", data_dir / "trust", "Folder of the issuers' public keys."
+        ),
+        vault_dir=env.path("PACS_VAULT_DIR", data_dir / "vault", "Folder of the tape library."),
+        database_url=env.text(
+            "PACS_DATABASE_URL",
+            f"sqlite:///{data_dir}/archive.sqlite3",
+            "The role's own database, as a URL (sqlite or postgres).",
+        ),
+        broker_url=env.text(
+            "PACS_BROKER_URL", "filesystem://", "Celery's broker: filesystem:// or redis://..."
+        ),
+        secret_key=env.secret(
+            "PACS_SECRET_KEY", "Django's secret key.", kept_in=data_dir / "secret-key"
+        ),
+        log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
+        http_bind=env.text("PACS_HTTP_BIND", "127.0.0.1", "Address of the HTTP port."),
+        http_port=env.integer("PACS_HTTP_PORT", 8200, "HTTP port.", high=65535),
+        nodes=_nodes(env.pairs("PACS_NODES", "", "The nodes that are archived, NAME=url.")),
+        quiet_s=env.number(
+            "PACS_QUIET_S", 900.0, "A study is copied when nothing arrived for this long."
+        ),
+        evict_after_days=env.number(
+            "PACS_EVICT_AFTER_DAYS", 0.0, "Evict studies unused for so many days; 0 is never."
+        ),
+        high_watermark=env.number(
+            "PACS_HIGH_WATERMARK", 0.85, "Used part of a node's disk that starts eviction.", high=1
+        ),
+        low_watermark=env.number(
+            "PACS_LOW_WATERMARK", 0.80, "Used part of a node's disk that ends eviction.", high=1
+        ),
+        volume_bytes=env.integer(
+            "PACS_VOLUME_BYTES", 35 * 10**9, "Capacity of a new volume.", low=20_480
+        ),
+        drives=env.integer("PACS_DRIVES", 2, "Drives of the tape library.", low=1, high=100),
+        scan_s=env.number("PACS_SCAN_S", 30.0, "Time between two scans of the nodes.", low=0.1),
+        dispatch_s=env.number(
+            "PACS_DISPATCH_S", 30.0, "Time between two sendings of due jobs.", low=0.1
+        ),
+        lease_s=env.number(
+            "PACS_LEASE_S", 60.0, "A job whose worker is silent this long is free again.", low=0.5
+        ),
+    )
+    if config.low_watermark > config.high_watermark:
+        raise SettingError("PACS_LOW_WATERMARK", "is above PACS_HIGH_WATERMARK")
+    return config
+
+
+def _nodes(pairs: dict[str, str]) -> dict[str, str]:
+    for name, url in pairs.items():
+        if not _NODE_NAME.match(name):
+            raise SettingError("PACS_NODES", f"{name!r} is not letters, digits, - and _")
+        if not url.startswith(("http://", "https://")):
+            raise SettingError("PACS_NODES", f"{name}={url} is not NAME=http(s) address")
+    return pairs
+
+
+ENV = Env()
+CONFIG = read(ENV)

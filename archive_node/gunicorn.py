@@ -1,0 +1,12 @@
+"""Gunicorn's settings: `gunicorn -c python:archive_node.gunicorn archive_node.wsgi`."""
+
+from archive_node.config import CONFIG
+from pacs_common import logs
+
+bind = f"{CONFIG.http_bind}:{CONFIG.http_port}"
+worker_class = "gthread"
+workers = 2
+threads = 8
+timeout = 60
+graceful_timeout = 5
+logconfig_dict = logs.configuration(CONFIG.log_level)

@@ -1,0 +1,59 @@
+"""Makes jobs and sends their ids to the workers; the rows alone are the queue."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from archive_node.celery import RUN_JOB, app
+from archive_node.jobs.states import State, claimable
+from archive_node.models import Job
+
+LOG = logging.getLogger(__name__)
+BATCH = 100
+
+
+def request(kind: str, node: str, study_uid: str, requested_by: str) -> tuple[Job, bool]:
+    """Return the open job of this kind for this study, and whether it was made just now.
+
+    A new job is sent to the workers as soon as its row is committed.
+    """
+    wanted = {"kind": kind, "node": node, "study_uid": study_uid}
+    opened = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING], **wanted)
+    while True:
+        job = opened.first()
+        if job is not None:
+            return job, False
+        try:
+            with transaction.atomic():
+                job = Job.objects.create(requested_by=requested_by[:200], **wanted)
+        except IntegrityError:
+            continue  # another was first: the constraint keeps one open job
+        transaction.on_commit(partial(send, job.id))
+        return job, True
+
+
+def send_due(limit: int = BATCH) -> int:
+    """Send the ids of jobs that are due or whose worker fell silent; return how many.
+
+    Sending one twice is harmless: only one claim succeeds.
+    """
+    due = Job.objects.filter(claimable(timezone.now())).order_by("due_at")
+    ids = list(due.values_list("id", flat=True)[:limit])
+    for job_id in ids:
+        send(job_id)
+    return len(ids)
+
+
+def send(job_id: int) -> None:
+    """Carry a job's id to the workers; where the broker is away, the next round carries it."""
+    try:
+        # a message that waited for two rounds has been sent again since: let it expire
+        app.send_task(RUN_JOB, args=[job_id], expires=2 * settings.ARCHIVE.dispatch_s)
+    except (OperationalError, OSError) as error:
+        LOG.warning("job not sent: %s", error, extra={"job": job_id})

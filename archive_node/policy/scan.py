@@ -1,0 +1,194 @@
+"""Asks every node what it has, keeps the answer, and makes the jobs that the rules want."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from archive_node import nodes
+from archive_node.jobs import dispatch
+from archive_node.jobs.states import State
+from archive_node.models import Job, NodeState, StudyFacts
+from archive_node.policy import rules
+from archive_node.steps import staging
+from pacs_common import errors
+from pacs_common.node_client import NodeClient
+from pacs_common.uids import Uid
+
+LOG = logging.getLogger(__name__)
+PAGE = 500
+RULE = "rule"
+REST = timedelta(minutes=15)  # a rule repeats what failed no sooner
+_GIVEN = (
+    "patient_issuer", "patient_id", "modalities", "study_date", "description", "instances",
+    "online", "size_bytes", "online_bytes", "revision", "recalls", "last_arrival_at",
+    "last_access_at", "digests_ready", "quarantined", "seen_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one scan of a node found."""
+
+    studies: int
+    disk: dict[str, Any]
+
+
+def scan_all() -> None:
+    """Scan every node; one that does not answer is noted and never stops the others."""
+    for name in nodes.names():
+        now = timezone.now()
+        try:
+            seen = scan_node(name, now)
+        except errors.ArgensError as error:
+            LOG.warning("node not scanned: %s", error, extra={"node": name})
+            _note(name, reachable=False, error=str(error)[:500])
+        else:
+            _note(name, reachable=True, error="", studies=seen.studies, disk=seen.disk,
+                  last_scan_at=now)  # fmt: skip
+    opened = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING])
+    staging.sweep(set(opened.values_list("id", flat=True)))
+
+
+def scan_node(name: str, now: datetime) -> Seen:
+    """Read one node's facts and recall requests; make the jobs that follow from them."""
+    client = nodes.client(name, subject="scan")
+    disk = client.status()["disk"]
+    studies = 0
+    for page in _pages(client):
+        _keep(name, page, now)
+        studies += len(page)
+    _recall_what_is_wanted(name, client, now)
+    _apply_rules(name, disk, now)
+    return Seen(studies, disk)
+
+
+def _pages(client: NodeClient) -> Iterator[list[dict[str, Any]]]:
+    after: str | None = ""
+    while after is not None:
+        answer = client.custody_studies(after=after, limit=PAGE)
+        yield answer["studies"]
+        following = answer["next"]
+        if following is not None and following <= after:
+            raise errors.PeerUnreachable(f"{client.name} does not go on after {after}")
+        after = following
+
+
+def _keep(name: str, page: list[dict[str, Any]], now: datetime) -> None:
+    try:
+        rows = [_row(name, facts, now) for facts in page]
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.PeerUnreachable(f"{name} gave facts that cannot be read: {error!r}") from None
+    StudyFacts.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["node", "study_uid"],
+        update_fields=list(_GIVEN),
+        batch_size=200,
+    )
+
+
+def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:
+    return StudyFacts(
+        node=name,
+        study_uid=Uid.parse(facts["study_uid"], "Study Instance UID"),
+        patient_issuer=(facts["patient_key"]["issuer"] or "")[:200],
+        patient_id=(facts["patient_key"]["id"] or "")[:200],
+        modalities="\\".join(facts["modalities"])[:200],
+        study_date=(facts["study_date"] or "")[:8],
+        description=(facts["description"] or "")[:200],
+        instances=int(facts["instances"]),
+        online=int(facts["online"]),
+        size_bytes=int(facts["size_bytes"]),
+        online_bytes=int(facts["online_bytes"]),
+        revision=int(facts["revision"]),
+        recalls=int(facts["recalls"]),
+        last_arrival_at=_moment(facts["last_arrival_at"]),
+        last_access_at=_moment(facts["last_access_at"]) if facts["last_access_at"] else None,
+        digests_ready=bool(facts["digests_ready"]),
+        quarantined=int(facts["quarantined"]),
+        seen_at=now,
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _recall_what_is_wanted(name: str, client: NodeClient, now: datetime) -> None:
+    resting = _resting(name, "recall", now)
+    for wanted in client.recall_requests():
+        study_uid = Uid.parse(wanted["study_uid"], "Study Instance UID")
+        if study_uid not in resting:
+            dispatch.request("recall", name, study_uid, wanted["requested_by"] or name)
+
+
+def _apply_rules(name: str, disk: dict[str, Any], now: datetime) -> None:
+    policy = current_policy()
+    resting = {kind: _resting(name, kind, now) for kind in ("copy", "evict")}
+    proven = []
+    for row in StudyFacts.objects.filter(node=name, seen_at=now, online__gt=0).iterator():
+        facts = _facts(row)
+        kind = rules.decide(facts, policy, now)
+        if kind is not None and row.study_uid not in resting[kind]:
+            dispatch.request(kind, name, row.study_uid, RULE)
+        elif facts.is_proven and row.study_uid not in resting["evict"]:
+            proven.append(facts)
+    _relieve(name, disk, policy, proven)
+
+
+def _relieve(
+    name: str, disk: dict[str, Any], policy: rules.Policy, proven: list[rules.Facts]
+) -> None:
+    """Evict the longest unused where the disk is above its watermark."""
+    excess = rules.excess_bytes(disk["total_bytes"], disk["free_bytes"], policy)
+    if not excess:
+        return
+    opened = Job.objects.filter(
+        node=name, kind=Job.Kind.EVICT, state__in=[State.QUEUED, State.RUNNING]
+    )
+    going = set(opened.values_list("study_uid", flat=True))
+    sizes = StudyFacts.objects.filter(node=name, study_uid__in=going)
+    excess -= sum(sizes.values_list("online_bytes", flat=True))
+    staying = [facts for facts in proven if facts.study_uid not in going]
+    for facts in rules.least_recently_used(staying, excess):
+        dispatch.request("evict", name, facts.study_uid, RULE)
+
+
+def current_policy() -> rules.Policy:
+    """Return the policy that the settings give."""
+    config = settings.ARCHIVE
+    return rules.Policy(
+        config.quiet_s, config.evict_after_days, config.high_watermark, config.low_watermark
+    )
+
+
+def _facts(row: StudyFacts) -> rules.Facts:
+    return rules.Facts(
+        study_uid=row.study_uid,
+        online=row.online,
+        online_bytes=row.online_bytes,
+        revision=row.revision,
+        digests_ready=row.digests_ready,
+        last_arrival_at=row.last_arrival_at,
+        last_access_at=row.last_access_at,
+        recalled_at=row.recalled_at,
+        verified_revision=row.verified_revision,
+    )
+
+
+def _resting(name: str, kind: str, now: datetime) -> set[str]:
+    """Return the studies for which such a job failed a short while ago."""
+    failed = Job.objects.filter(node=name, kind=kind, state=State.FAILED, updated_at__gt=now - REST)
+    return set(failed.values_list("study_uid", flat=True))
+
+
+def _note(name: str, **fields: Any) -> None:
+    NodeState.objects.update_or_create(name=name, defaults=fields)

@@ -1,0 +1,1 @@
+"""One verb, one file; each may run twice with the same result."""

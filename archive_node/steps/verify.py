@@ -1,0 +1,71 @@
+"""Read a study's new copies back from their volumes, and believe nothing else."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from archive_node.catalogue import held, mark_bad, note_verified
+from archive_node.models import Copy
+from archive_node.steps import manifest as manifests
+from archive_node.steps.manifest import Manifest
+from archive_node.steps.work import Work
+from archive_node.vault import volume
+from archive_node.vault.base import Vault
+from pacs_common import errors
+
+
+def verify(work: Work, vault: Vault) -> None:
+    """Compare every unproven instance on the volumes with the digest that its node keeps.
+
+    Only then is a copy verified. Raises Damaged, after all copies were read, where one is bad:
+    it frees nothing, and the next copy job writes its instances anew.
+    """
+    manifest = manifests.fetch(work)
+    digests = {instance.sop_instance_uid: instance.stored_sha256 for instance in manifest.instances}
+    unproven = Copy.objects.filter(
+        node=work.node, study_uid=work.study_uid, verified_at=None, bad_since=None
+    )
+    copies = list(unproven.order_by("volume", "written_at").prefetch_related("contents"))
+    if copies:
+        work.expect(sum(copy.instances for copy in copies), sum(copy.size_bytes for copy in copies))
+    problems = [problem for copy in copies if (problem := _prove(work, vault, copy, digests))]
+    if problems:
+        raise volume.Damaged(problems[0])
+    _conclude(work, manifest)
+
+
+def _conclude(work: Work, manifest: Manifest) -> None:
+    proven = held(work.node, work.study_uid, verified=True)
+    unproven = [entry for entry in manifest.instances if entry.key not in proven]
+    away = [entry for entry in unproven if entry.availability != "ONLINE"]
+    if away:
+        raise errors.Conflict(
+            f"{len(away)} instances are neither on the node nor in a good copy here, "
+            f"the first is {away[0].sop_instance_uid}"
+        )
+    if not unproven:  # else something arrived meanwhile: the next copy job brings it
+        with work.fenced():
+            note_verified(work.node, work.study_uid, manifest.revision)
+
+
+def _prove(work: Work, vault: Vault, copy: Copy, digests: dict[str, str | None]) -> str:
+    """Settle one copy; return what is wrong with it, or an empty string."""
+    expected = [
+        volume.Placed(
+            row.sop_instance_uid,
+            digests.get(row.sop_instance_uid) or row.stored_sha256,
+            volume.Extent(row.offset, row.size_bytes),
+        )
+        for row in copy.contents.all()
+    ]
+    try:
+        with vault.warm(copy.volume, work.check) as mounted, mounted.open(copy.member) as file:
+            volume.prove(file, expected, lambda placed: work.advance(placed.extent.size_bytes))
+    except (volume.Damaged, errors.NotFound) as error:
+        problem = f"the copy on {copy.volume} ({copy.member}) is bad: {error}"
+        with work.fenced():
+            mark_bad(copy, problem)
+        return problem
+    with work.fenced():
+        Copy.objects.filter(id=copy.id, bad_since=None).update(verified_at=timezone.now())
+    return ""

@@ -1,0 +1,19 @@
+"""The archive's addresses: docs/interfaces.md, chapter Archive."""
+
+from django.urls import path
+
+from archive_node.api import jobs, status, volumes
+
+urlpatterns = [
+    path("api/status", status.status),
+    path("api/jobs", jobs.jobs),
+    path("api/jobs/<int:job_id>", jobs.job),
+    path("api/jobs/<int:job_id>/retry", jobs.retry),
+    path("api/volumes", volumes.volumes),
+    path("api/studies/<str:study_uid>", volumes.study),
+    path("healthz", status.healthz),
+    path("readyz", status.readyz),
+    path("metrics", status.metrics),
+]
+handler404 = "archive_node.api.guard.no_such_page"
+handler500 = "archive_node.api.guard.broken"
