@@ -107,8 +107,8 @@ def spanning_window(values: Array) -> Window:
     if finite.size == 0:
         return Window(0.0, 1.0)
     low, high = float(finite.min()), float(finite.max())
-    if finite.dtype.kind == "f" and high - low < 1:
-        return Window((low + high) / 2, max(high - low, 1e-6), "LINEAR_EXACT")
+    if 0 < high - low < 1:
+        return Window((low + high) / 2, high - low, "LINEAR_EXACT")
     return Window((low + high + 1) / 2, high - low + 1)
 
 

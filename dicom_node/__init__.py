@@ -1,0 +1,1 @@
+"""One modality's store: association -> ingest -> store -> index -> render -> web."""

@@ -1,0 +1,142 @@
+"""Who may call: tickets of the portal and the archive, and people's API tokens (PS3.18 8.2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+
+from dicom_node.config import CONFIG
+from pacs_common.errors import ArgensError, NotAuthenticated, PeerUnreachable, Refused, problem
+from pacs_common.http import HttpClient
+from pacs_common.logs import trace_id
+from pacs_common.tickets import Ticket, TicketVerifier
+
+LOG = logging.getLogger(__name__)
+TOKEN_KNOWN_S = 60
+SCOPES_OF_ISSUER = {
+    "portal": {"status", "dicomweb"},
+    "archive": {"status", "custody.read", "custody.evict", "custody.recall"},
+}
+View = Callable[..., HttpResponseBase]
+
+
+def allowed(scope: str, *, study_in_body: bool = False) -> Callable[[View], View]:
+    """Let a view answer only callers whose ticket (or API token) grants `scope`.
+
+    The ticket is passed on as `request.ticket`; one that is bound to a study opens no other
+    (with `study_in_body` the view itself must hold the ticket against the study it is asked for).
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            ticket = _caller(request)
+            if "study_uid" in kwargs or not study_in_body:
+                ticket.require(scope, kwargs.get("study_uid"))
+            if scope not in SCOPES_OF_ISSUER.get(ticket.issuer, set()):
+                raise Refused(f"{ticket.issuer} may not grant {scope}")
+            request.ticket = ticket
+            return view(request, **kwargs)
+
+        guarded.scope = scope
+        return guarded
+
+    return decorate
+
+
+class TranslateErrors:
+    """Turns errors into problem documents, and gives each request its trace id."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request under its trace id."""
+        known = request.headers.get("X-Request-Id", "")
+        token = trace_id.set(known if known.isalnum() else uuid.uuid4().hex)
+        try:
+            return self._get_response(request)
+        finally:
+            trace_id.reset(token)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Translate what Argens can explain; the rest is Django's 500."""
+        return problem_response(error) if isinstance(error, ArgensError) else None
+
+
+def problem_response(error: ArgensError) -> HttpResponse:
+    """Return the RFC 9457 answer of an error."""
+    answer = JsonResponse(
+        problem(error), status=error.http_status, content_type="application/problem+json"
+    )
+    if isinstance(error, NotAuthenticated):
+        answer["WWW-Authenticate"] = 'Bearer realm="Argens", Basic realm="Argens"'
+    if error.retriable:
+        answer["Retry-After"] = "10"
+    return answer
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for an address that the node does not have."""
+    error = ArgensError("there is nothing at this address")
+    error.http_status, error.title = 404, "Not found"
+    return problem_response(error)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer for a fault of ours: the log has the details, the caller does not need them."""
+    return problem_response(ArgensError("the node failed; see its log"))
+
+
+def _caller(request: HttpRequest) -> Ticket:
+    kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    token = credentials.strip()
+    if kind.lower() == "basic":
+        token = _password(token)
+    elif kind.lower() != "bearer":
+        raise NotAuthenticated("a ticket or an API token is needed")
+    if token.count(".") == 2:
+        return TicketVerifier(CONFIG.name, CONFIG.trust_dir).verify(token)
+    return _person(token)
+
+
+def _password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        raise NotAuthenticated("the Basic credentials cannot be read") from None
+
+
+def _person(token: str) -> Ticket:
+    """Return the rights of an API token, as the portal tells them (kept for a minute)."""
+    if not CONFIG.portal_url or not token:
+        raise NotAuthenticated("a ticket or an API token is needed")
+    key = f"token:{uuid.uuid5(uuid.NAMESPACE_OID, token)}"
+    answer = cache.get(key)
+    if answer is None:
+        try:
+            client = HttpClient(CONFIG.portal_url, read_s=5)
+            answer = client.json("POST", "/api/introspect", body={"token": token})
+        except PeerUnreachable:
+            raise PeerUnreachable("the portal, which knows the tokens, does not answer") from None
+        cache.set(key, answer, TOKEN_KNOWN_S)
+    if not answer.get("active"):
+        raise NotAuthenticated("this API token is not valid")
+    return Ticket(
+        issuer="portal",
+        audience=CONFIG.name,
+        subject=answer["subject"],
+        scopes=frozenset(answer["scopes"]),
+        study=None,
+        plan=None,
+        jti="",
+        expires_at=0,
+    )

@@ -1,0 +1,115 @@
+"""Every element of one instance's header, as a person reads it: group 2, private and nested too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_GET
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from dicom_node.api.guard import allowed
+from dicom_node.config import CONFIG
+from dicom_node.index.attributes import UNREADABLE
+from dicom_node.models import Instance
+from dicom_node.store import part10
+from dicom_node.store.layout import STUB, Layout
+from pacs_common.errors import NotFound
+
+LAYOUT = Layout(CONFIG.data_dir)
+MAX_VALUE_CHARS = 4096
+_BYTES_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
+_SHOWN_BYTES = 64
+
+
+@require_GET
+@allowed("dicomweb")
+def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
+    """Answer the elements of an instance, online or not."""
+    found = Instance.objects.filter(uid=sop_uid).select_related("series__study").first()
+    if found is None:
+        raise NotFound(f"instance {sop_uid} is not here")
+    ds = read(LAYOUT, found)
+    return JsonResponse(
+        {
+            "study_uid": found.series.study.uid,
+            "series_uid": found.series.uid,
+            "sop_instance_uid": found.uid,
+            "transfer_syntax": UID(found.transfer_syntax).name,
+            "elements": [*elements(ds.file_meta), *elements(ds)],
+        }
+    )
+
+
+def read(layout: Layout, instance: Instance) -> Dataset:
+    """Return the whole object, or after eviction its stub."""
+    path = layout.object(instance.hour, instance.uid)
+    return part10.read_object(path if path.exists() else _stub(layout, instance))
+
+
+def elements(ds: Dataset) -> list[dict[str, Any]]:
+    """Return each element's tag, VR, name, length and value as text; sequences with items."""
+    return [_described(ds, tag) for tag in sorted(ds.keys())]
+
+
+def _stub(layout: Layout, instance: Instance) -> Any:
+    return layout.object(instance.hour, instance.uid, STUB)
+
+
+def _described(ds: Dataset, tag: BaseTag) -> dict[str, Any]:
+    raw = ds.get_item(tag)
+    line: dict[str, Any] = {
+        "tag": f"({tag.group:04X},{tag.element:04X})",
+        "vr": raw.VR or _dictionary_vr(tag),
+        "name": "",
+        "keyword": "",
+        "private": tag.is_private,
+        "length": _length(raw),
+    }
+    try:
+        element = ds[tag]
+        line |= {"vr": element.VR, "name": element.name.strip("[]"), "keyword": element.keyword}
+        if element.VR == "SQ":
+            items = [elements(item) for item in element.value]
+            return line | {"value": _counted(len(items)), "items": items}
+        return line | {"value": _text(element)}
+    except UNREADABLE as error:
+        return line | {"value": f"cannot be read: {error}"[:200]}
+
+
+def _dictionary_vr(tag: BaseTag) -> str:
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+def _length(raw: Any) -> int | None:
+    """Return the value's length in bytes as stored, None for an undefined one or a sequence."""
+    length = getattr(raw, "length", None)
+    if length is None:
+        return len(raw.value) if isinstance(raw.value, bytes) else None
+    return None if length == 0xFFFFFFFF else length
+
+
+def _counted(items: int) -> str:
+    return "1 item" if items == 1 else f"{items} items"
+
+
+def _text(element: DataElement) -> str:
+    value = element.value
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        if element.VR in _BYTES_VRS and len(value) > _SHOWN_BYTES:
+            return f"{len(value)} bytes"
+        return value.hex(" ") if element.VR in _BYTES_VRS else value.decode("latin-1")
+    parts = value if not isinstance(value, str) and hasattr(value, "__iter__") else [value]
+    text = "\\".join(str(part) for part in parts)
+    if element.VR == "UI" and UID(text).name != text:
+        text = f"{text} ({UID(text).name})"
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"

@@ -1,0 +1,113 @@
+"""Is the node alive, is it ready, how is it: `/healthz`, `/readyz`, `/metrics`, `/api/node`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.models import Max, Sum
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_GET
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from dicom_node.api.dicom_port import is_listening
+from dicom_node.api.guard import allowed
+from dicom_node.config import CONFIG
+from dicom_node.models import Instance, Quarantined, Series, Study
+from dicom_node.store.blobs import require_space
+from pacs_common import VERSION
+from pacs_common.errors import ArgensError
+
+STARTED_AT = datetime.now(UTC)
+
+
+@require_GET
+def alive(request: HttpRequest) -> JsonResponse:
+    """Answer as long as the process serves."""
+    return JsonResponse({"status": "alive"})
+
+
+@require_GET
+def ready(request: HttpRequest) -> JsonResponse:
+    """Answer 200 where the node can take, find and serve images; else 503 with the reasons."""
+    reasons = [reason for check in (_index, _disk, _dicom) if (reason := check())]
+    return JsonResponse({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+
+@require_GET
+@allowed("status")
+def account(request: HttpRequest) -> JsonResponse:
+    """Answer the node's own account of itself."""
+    latest = Study.objects.aggregate(at=Max("last_arrival_at"))["at"]
+    return JsonResponse(
+        {
+            "name": CONFIG.name,
+            "ae_title": CONFIG.ae_title,
+            "version": VERSION,
+            "dicom_port": CONFIG.dicom_port,
+            "started_at": STARTED_AT.isoformat(),
+            "last_arrival_at": latest.isoformat() if latest else None,
+            "disk": _disk_use(),
+            "counts": _counts(),
+        }
+    )
+
+
+@require_GET
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer counts and disk use for Prometheus."""
+    registry = CollectorRegistry()
+    objects = Gauge("argens_node_objects", "Objects by kind", ["kind"], registry=registry)
+    disk = Gauge("argens_node_disk_bytes", "Disk by use", ["use"], registry=registry)
+    for kind, number in _counts().items():
+        objects.labels(kind).set(number)
+    for use, size in _disk_use().items():
+        disk.labels(use.removesuffix("_bytes")).set(size)
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _counts() -> dict[str, int]:
+    totals = Study.objects.aggregate(
+        instances=Sum("instance_count", default=0), evicted=Sum("evicted_count", default=0)
+    )
+    return {
+        "studies": Study.objects.count(),
+        "series": Series.objects.count(),
+        **totals,
+        "quarantined": Quarantined.objects.count(),
+        "damaged": Instance.objects.filter(damaged=True).count(),
+    }
+
+
+def _disk_use() -> dict[str, Any]:
+    disk = os.statvfs(CONFIG.data_dir)
+    return {
+        "total_bytes": disk.f_blocks * disk.f_frsize,
+        "free_bytes": disk.f_bavail * disk.f_frsize,
+        "stored_bytes": Study.objects.aggregate(size=Sum("online_bytes", default=0))["size"],
+        "reserve_bytes": CONFIG.reserve_bytes,
+    }
+
+
+def _index() -> str:
+    try:
+        Study.objects.exists()
+    except DatabaseError as error:
+        return f"the index does not answer: {error}"
+    return ""
+
+
+def _disk() -> str:
+    try:
+        require_space(CONFIG.data_dir, 0, CONFIG.reserve_bytes)
+    except ArgensError as error:
+        return str(error)
+    return ""
+
+
+def _dicom() -> str:
+    if is_listening():
+        return ""
+    return f"nothing listens on the DICOM port {CONFIG.dicom_port}"

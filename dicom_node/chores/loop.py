@@ -1,0 +1,37 @@
+"""What a node does by itself, round after round: digests, checkpoints, expired tickets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from dicom_node.chores import digests
+from dicom_node.index import checkpoint
+from dicom_node.models import UsedTicket
+from dicom_node.store.layout import Layout
+
+LOG = logging.getLogger(__name__)
+IDLE_S = 0.5
+CHECKPOINT_EVERY_S = 60.0
+
+
+def run(layout: Layout, stopping: threading.Event) -> None:
+    """Do chores until `stopping` is set; a database that is away is waited for."""
+    next_checkpoint = time.monotonic()
+    while not stopping.is_set():
+        try:
+            done = digests.compute(layout)
+            if time.monotonic() >= next_checkpoint:
+                checkpoint.write(layout)
+                UsedTicket.objects.filter(expires_at__lt=timezone.now()).delete()
+                next_checkpoint = time.monotonic() + CHECKPOINT_EVERY_S
+        except DatabaseError as error:
+            LOG.error("the index does not answer: %s", error)
+            done = 0
+        close_old_connections()
+        if not done:
+            stopping.wait(IDLE_S)

@@ -1,0 +1,62 @@
+"""What stays of an evicted instance: its file without bulk data, and its thumbnail."""
+
+from __future__ import annotations
+
+import io
+
+from pydicom.dataset import Dataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from dicom_node.models import Instance
+from dicom_node.render.rendition import thumbnail
+from dicom_node.store import blobs, part10
+from dicom_node.store.layout import STUB, THUMBNAIL, Layout
+from pacs_common.errors import ArgensError
+
+LARGE_VALUE_BYTES = 64 << 10
+_BULK_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
+
+
+def keep_stub(layout: Layout, instance: Instance) -> None:
+    """Write the stub and the thumbnail of an instance durably, unless they are there."""
+    path = layout.object(instance.hour, instance.uid)
+    stub = layout.object(instance.hour, instance.uid, STUB)
+    if stub.exists() or not path.exists():
+        return
+    ds = part10.read_object(path)
+    picture = _picture(ds)
+    if picture:
+        _write(layout.object(instance.hour, instance.uid, THUMBNAIL), picture)
+    _write(stub, _without_bulk(ds))
+    blobs.sync_folder(stub.parent)
+
+
+def _picture(ds: Dataset) -> bytes:
+    try:
+        return thumbnail(ds)
+    except ArgensError:
+        return b""  # not everything has pixels
+
+
+def _without_bulk(ds: Dataset) -> bytes:
+    for element in [e.tag for e in ds if e.tag >= 0x7FE00000]:
+        del ds[element]
+    ds.walk(_drop_bulk)
+    if ds.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    dcmwrite(buffer, ds, enforce_file_format=False)
+    return buffer.getvalue()
+
+
+def _drop_bulk(ds: Dataset, element: object) -> None:
+    if element.VR in _BULK_VRS and len(element.value or b"") > LARGE_VALUE_BYTES:
+        del ds[element.tag]
+
+
+def _write(path: object, content: bytes) -> None:
+    try:
+        blobs.write(path, [content])
+    except blobs.AlreadyThere:
+        pass  # a run that was killed had come this far

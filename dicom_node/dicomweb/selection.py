@@ -1,0 +1,42 @@
+"""Which stored instances an address names, and reading them for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.http import HttpRequest
+
+from dicom_node.config import CONFIG
+from dicom_node.index import wanted
+from dicom_node.index.attributes import Level
+from dicom_node.models import Instance
+from dicom_node.store.layout import Layout
+from pacs_common.availability import Availability
+from pacs_common.errors import NotFound, NotOnline
+from pacs_common.uids import Uid
+
+LAYOUT = Layout(CONFIG.data_dir)
+
+
+def selected(study_uid: str, series_uid: str = "", sop_uid: str = "") -> list[Instance]:
+    """Return the instances of an address, in series and instance order; raises NotFound."""
+    keys = {"StudyInstanceUID": Uid.parse(study_uid, "study UID")}
+    level = Level.STUDY
+    if series_uid:
+        keys["SeriesInstanceUID"], level = Uid.parse(series_uid, "series UID"), Level.SERIES
+    if sop_uid:
+        keys["SOPInstanceUID"], level = Uid.parse(sop_uid, "instance UID"), Level.IMAGE
+    found = list(wanted.instances(level, keys))
+    if not found:
+        raise NotFound(f"{sop_uid or series_uid or study_uid} is not here")
+    return found
+
+
+def require_online(found: Iterable[Instance], request: HttpRequest) -> None:
+    """Raise NotOnline, and ask for the recall, unless every instance's bytes are here."""
+    instances = list(found)
+    if all(instance.availability == Availability.ONLINE for instance in instances):
+        wanted.note_access(instance.series.study_id for instance in instances)
+        return
+    wanted.note_absence(instances, f"WADO-RS by {request.ticket.subject}")
+    raise NotOnline("the images are in the archive; their recall was asked for")

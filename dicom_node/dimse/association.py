@@ -1,0 +1,92 @@
+"""Who may associate, and for what: the presentation contexts that the node offers."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+
+from pydicom.uid import (
+    UID,
+    AllTransferSyntaxes,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.sop_class import (
+    PatientRootQueryRetrieveInformationModelFind,
+    PatientRootQueryRetrieveInformationModelGet,
+    PatientRootQueryRetrieveInformationModelMove,
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
+    Verification,
+)
+
+from dicom_node.config import CONFIG
+from dicom_node.store.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+
+LOG = logging.getLogger(__name__)
+MAX_PDU_BYTES = 131072
+REJECTED_PERMANENT, BY_SERVICE_USER, CALLING_AE_UNKNOWN = 0x01, 0x01, 0x03  # PS3.8 9.3.4
+
+# Pixels that lie elsewhere cannot be kept: JPIP references and SMPTE ST 2110 streams.
+_ELSEWHERE = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205))
+_SMPTE_2110 = "1.2.840.10008.1.2.7."
+STORED_SYNTAXES = [
+    str(syntax)
+    for syntax in AllTransferSyntaxes
+    if syntax not in _ELSEWHERE and not syntax.startswith(_SMPTE_2110)
+]
+QUERY_SYNTAXES = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
+FIND = {
+    PatientRootQueryRetrieveInformationModelFind: "patient",
+    StudyRootQueryRetrieveInformationModelFind: "study",
+}
+RETRIEVE = {
+    PatientRootQueryRetrieveInformationModelGet: "patient",
+    StudyRootQueryRetrieveInformationModelGet: "study",
+    PatientRootQueryRetrieveInformationModelMove: "patient",
+    StudyRootQueryRetrieveInformationModelMove: "study",
+}
+
+
+def application_entity() -> AE:
+    """Return the node's AE with every context that it serves."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False  # they hold patients' names
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    ae = AE(ae_title=CONFIG.ae_title)
+    ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    ae.implementation_version_name = IMPLEMENTATION_VERSION
+    ae.maximum_pdu_size = MAX_PDU_BYTES
+    ae.maximum_associations = CONFIG.max_associations
+    ae.add_supported_context(Verification, QUERY_SYNTAXES)
+    for context in AllStoragePresentationContexts:
+        ae.add_supported_context(
+            context.abstract_syntax, STORED_SYNTAXES, scu_role=True, scp_role=True
+        )
+    for sop_class in [*FIND, *RETRIEVE]:
+        ae.add_supported_context(sop_class, QUERY_SYNTAXES)
+    return ae
+
+
+def admit(event: evt.Event) -> None:
+    """Reject a peer that is not known here, with the reason in the log (PS3.8 9.3.4)."""
+    requestor = event.assoc.requestor
+    calling = str(requestor.primitive.calling_ae_title).strip()
+    why = refusal(calling, requestor.address)
+    if why:
+        LOG.warning("association rejected: %s", why, extra={"peer": requestor.address})
+        event.assoc.acse.send_reject(REJECTED_PERMANENT, BY_SERVICE_USER, CALLING_AE_UNKNOWN)
+
+
+def refusal(calling_ae: str, address: str) -> str:
+    """Return why a peer may not associate, "" where it may."""
+    if CONFIG.accept_loopback and ipaddress.ip_address(address).is_loopback:
+        return ""
+    expected = CONFIG.peers.get(calling_ae)
+    if expected is None:
+        return f"calling AE title {calling_ae!r} is not in PACS_PEERS"
+    if expected not in (address, "*"):
+        return f"calling AE title {calling_ae!r} came from {address}, expected {expected}"
+    return ""

@@ -1,0 +1,33 @@
+"""Folding of names and free text, so that Lefèvre, LEFEVRE and "Le fèvre" meet."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_SPELLED = str.maketrans(
+    {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d"}
+)
+_IGNORED_IN_NAMES = " -'`.,\u2019\u2018\u2010\u2011"  # typographic apostrophes and hyphens too
+
+
+def fold_text(text: str) -> str:
+    """Return text without case and accents."""
+    plain = unicodedata.normalize("NFKD", text.translate(_SPELLED))
+    return "".join(c for c in plain if not unicodedata.combining(c)).upper()
+
+
+def fold_name(name: str) -> str:
+    """Return one component group of a PN without case, accents, spaces, hyphens, apostrophes."""
+    kept = "".join(c for c in fold_text(name) if c not in _IGNORED_IN_NAMES)
+    return kept.rstrip("^")
+
+
+def name_keys(name: str) -> tuple[str, str]:
+    """Return (key of the first group, keys of the other groups) of a PN value.
+
+    The others are wrapped in "=" each, so that one pattern can look into them:
+    "YAMADA^TAROU" and "=山田^太郎=".
+    """
+    groups = [fold_name(group) for group in name.split("=")]
+    others = [group for group in groups[1:] if group]
+    return groups[0], f"={'='.join(others)}=" if others else ""

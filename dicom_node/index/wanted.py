@@ -1,0 +1,59 @@
+"""Which instances a retrieve names, and what is noted when they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from dicom_node.index.attributes import ATTRIBUTES, LEVELS, UNIQUE_KEY, Level
+from dicom_node.index.matching import condition, is_universal
+from dicom_node.models import Instance, RecallRequest, Study
+from pacs_common.availability import Availability
+from pacs_common.errors import BadQuery
+
+_PREFIX = {
+    Level.PATIENT: "series__study__",
+    Level.STUDY: "series__study__",
+    Level.SERIES: "series__",
+    Level.IMAGE: "",
+}
+ACCESS_NOTED_EVERY = timedelta(seconds=30)
+
+
+def instances(level: Level, keys: Mapping[str, str]) -> QuerySet[Instance]:
+    """Return the instances under the unique keys of a level and those above (PS3.4 C.4.2.2.1).
+
+    Raises BadQuery where the level's own key is missing: nobody retrieves everything.
+    """
+    if is_universal(keys.get(UNIQUE_KEY[level], "")):
+        raise BadQuery(f"{UNIQUE_KEY[level]} is required at the {level} level")
+    wanted = Q()
+    for above in LEVELS[: LEVELS.index(level) + 1]:
+        attribute = ATTRIBUTES[UNIQUE_KEY[above]]
+        wanted &= condition(attribute, keys.get(attribute.keyword, ""), _PREFIX[above])
+    if keys.get("IssuerOfPatientID"):
+        wanted &= Q(series__study__issuer=keys["IssuerOfPatientID"])
+    return (
+        Instance.objects.filter(wanted)
+        .select_related("series__study")
+        .order_by("series__study__uid", "series__number", "series__uid", "number", "uid")
+    )
+
+
+def note_access(study_ids: Iterable[int]) -> None:
+    """Remember that studies were read now: eviction takes the least recently used first."""
+    now = timezone.now()
+    stale = Q(last_access_at=None) | Q(last_access_at__lt=now - ACCESS_NOTED_EVERY)
+    Study.objects.filter(stale, id__in=set(study_ids)).update(last_access_at=now)
+
+
+def note_absence(found: Iterable[Instance], who: str) -> None:
+    """Ask the archive for the studies of instances that are not online."""
+    away = {i.series.study.uid for i in found if i.availability != Availability.ONLINE}
+    for study_uid in away:
+        RecallRequest.objects.get_or_create(
+            study_uid=study_uid, defaults={"requested_by": who[:200]}
+        )

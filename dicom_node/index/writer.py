@@ -1,0 +1,195 @@
+"""Writes entries into the index: one thread a process, many entries a transaction.
+
+Before the rows, it syncs the folders that hold the entries' files, once a batch: so directory
+syncs and commits are shared by all associations that wait (custody rule 1).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
+from django.db.models import F
+
+from dicom_node.index.entry import Entry
+from dicom_node.models import Instance, Quarantined, Series, Study
+from dicom_node.store.blobs import sync_folder
+from pacs_common.errors import ArgensError, IndexUnavailable
+
+BATCH_ENTRIES = 256
+
+
+class AlreadyIndexed(Exception):
+    """An instance of that UID has a row."""
+
+
+class OtherPatient(Exception):
+    """The study belongs to another patient key; str() tells which (never a name)."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    record: Callable[[], None]
+    folder: Path
+    done: Future[None]
+
+
+class IndexWriter:
+    """Groups records over instances and associations."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="index-writer", daemon=True)
+        self._thread.start()
+
+    def commit(self, record: Callable[[], None], folder: Path) -> None:
+        """Sync `folder`, run `record` in a transaction, and return when both are durable.
+
+        Raises what `record` raises, or IndexUnavailable where the database does not take it.
+        """
+        waiting = _Waiting(record, folder, Future())
+        self._queue.put(waiting)
+        waiting.done.result()
+
+    def close(self) -> None:
+        """Write what waits and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            while len(batch) < BATCH_ENTRIES and not self._queue.empty():
+                following = self._queue.get()
+                if following is None:
+                    self._queue.put(None)
+                    break
+                batch.append(following)
+            _write(batch)
+            close_old_connections()
+
+
+def _write(batch: list[_Waiting]) -> None:
+    outcome: dict[int, BaseException] = {}
+    try:
+        for folder in {waiting.folder for waiting in batch}:
+            sync_folder(folder)
+        with transaction.atomic():
+            for number, waiting in enumerate(batch):
+                try:
+                    with transaction.atomic():
+                        waiting.record()
+                except IntegrityError as error:  # another process was first
+                    outcome[number] = AlreadyIndexed(str(error))
+                except (AlreadyIndexed, OtherPatient) as error:
+                    outcome[number] = error
+    except DatabaseError as error:
+        failure = IndexUnavailable(f"the index does not take it: {error}")
+        outcome = {number: failure for number in range(len(batch))}
+    except ArgensError as error:
+        outcome = {number: error for number in range(len(batch))}
+    for number, waiting in enumerate(batch):
+        if number in outcome:
+            waiting.done.set_exception(outcome[number])
+        else:
+            waiting.done.set_result(None)
+
+
+def add(entry: Entry) -> None:
+    """Add one entry's rows, inside the caller's transaction.
+
+    Raises AlreadyIndexed or OtherPatient; either leaves the index as it was.
+    """
+    study = _study(entry)
+    series = _series(entry, study)
+    if Instance.objects.filter(uid=entry.identity.instance).exists():
+        raise AlreadyIndexed(entry.identity.instance)
+    Instance.objects.create(series=series, **entry.instance)
+    Series.objects.filter(id=series.id).update(instance_count=F("instance_count") + 1)
+    Study.objects.filter(id=study.id).update(
+        instance_count=F("instance_count") + 1,
+        revision=F("revision") + 1,
+        size_bytes=F("size_bytes") + entry.stored.size_bytes,
+        online_bytes=F("online_bytes") + entry.stored.size_bytes,
+        last_arrival_at=max(study.last_arrival_at, entry.stored.arrived_at),
+    )
+
+
+def count_evicted(instance: Instance, step: int) -> None:
+    """Count one instance as evicted (+1) or as back (-1), inside the caller's transaction."""
+    size = step * instance.size_bytes
+    Series.objects.filter(id=instance.series_id).update(evicted_count=F("evicted_count") + step)
+    Study.objects.filter(id=instance.series.study_id).update(
+        evicted_count=F("evicted_count") + step, online_bytes=F("online_bytes") - size
+    )
+
+
+def quarantine(entry: Entry, reason: str, detail: str) -> None:
+    """Add the row of a quarantined object, once for each digest."""
+    Quarantined.objects.get_or_create(
+        uid=entry.identity.instance,
+        received_sha256=entry.stored.received_sha256,
+        defaults={
+            "study_uid": entry.identity.study,
+            "reason": reason,
+            "detail": detail,
+            "hour": entry.stored.hour,
+            "size_bytes": entry.stored.size_bytes,
+            "arrived_at": entry.stored.arrived_at,
+            "source_ae": entry.stored.source_ae,
+        },
+    )
+
+
+def patient_conflict(study: Study, patient: tuple[str, str]) -> str:
+    """Return why an object of this patient key does not belong to the study, "" if it does."""
+    if (study.issuer, study.patient_id) == patient:
+        return ""
+    return f"study belongs to {study.issuer}/{study.patient_id}, object to {'/'.join(patient)}"
+
+
+def _study(entry: Entry) -> Study:
+    study, is_new = Study.objects.get_or_create(
+        uid=entry.identity.study,
+        defaults=_without_uid(entry.study) | {"last_arrival_at": entry.stored.arrived_at},
+    )
+    conflict = "" if is_new else patient_conflict(study, entry.patient)
+    if conflict:
+        raise OtherPatient(conflict)
+    if not is_new:
+        _fill_blanks(study, entry.study)
+    return study
+
+
+def _series(entry: Entry, study: Study) -> Series:
+    series, is_new = Series.objects.get_or_create(
+        study=study, uid=entry.identity.series, defaults=_without_uid(entry.series)
+    )
+    if is_new:
+        known = set(filter(None, study.modalities.split("\\")))
+        known |= set(filter(None, [series.modality]))
+        Study.objects.filter(id=study.id).update(
+            series_count=F("series_count") + 1, modalities="\\".join(sorted(known))
+        )
+    else:
+        _fill_blanks(series, entry.series)
+    return series
+
+
+def _fill_blanks(row: Study | Series, columns: dict[str, object]) -> None:
+    blank = {
+        name: value
+        for name, value in _without_uid(columns).items()
+        if value not in ("", None) and getattr(row, name) in ("", None)
+    }
+    if blank:
+        type(row).objects.filter(id=row.id).update(**blank)
+
+
+def _without_uid(columns: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in columns.items() if name != "uid"}

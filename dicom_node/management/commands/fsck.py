@@ -1,0 +1,40 @@
+"""`manage.py node fsck`: the whole disk against the index, and every file against its digest."""
+
+from django.core.management.base import BaseCommand, CommandError
+
+from dicom_node.config import CONFIG
+from dicom_node.index import rebuild
+from dicom_node.models import Instance
+from dicom_node.store import part10
+from dicom_node.store.layout import Layout
+from pacs_common.availability import Availability
+
+
+class Command(BaseCommand):
+    help = "Compare every stored file with the index; exit 1 where something is lost or damaged."
+
+    def handle(self, **options: object) -> None:
+        """Index what was not, read every file, and list each loss."""
+        layout = Layout(CONFIG.data_dir)
+        report = rebuild.catch_up(layout, since="")
+        damaged = [instance.uid for instance in _online() if not _is_intact(layout, instance)]
+        Instance.objects.filter(uid__in=damaged).update(damaged=True)
+        for uid in damaged:
+            self.stderr.write(f"damaged: {uid}")
+        for line in [*report.missing, *report.unreadable]:
+            self.stderr.write(f"missing or unreadable: {line}")
+        self.stdout.write(f"{report.added} instances added, {len(damaged)} damaged or gone")
+        if damaged or report.missing or report.unreadable:
+            raise CommandError("the store is not whole; see the lines above")
+
+
+def _online():
+    return Instance.objects.filter(availability=Availability.ONLINE).iterator()
+
+
+def _is_intact(layout: Layout, instance: Instance) -> bool:
+    path = layout.object(instance.hour, instance.uid)
+    try:
+        return part10.data_set_sha256(path) == instance.received_sha256
+    except OSError:
+        return False

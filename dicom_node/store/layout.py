@@ -1,0 +1,67 @@
+"""Where things lie on the node's disk: every path of the node is made here (custody rule 11).
+
+<data>/objects/YYYY/MM/DD/HH/<SOP Instance UID>.dcm      the bytes as they arrived
+                             <SOP Instance UID>.stub     after eviction: without bulk data
+                             <SOP Instance UID>.jpg      after eviction: its thumbnail
+<data>/quarantine/YYYY/MM/DD/HH/<UID>.<digest>.dcm       kept, waiting for a decision
+<data>/journal/YYYY-MM.jsonl                             what happened to objects later
+<data>/renditions/                                       pictures that can be made again
+<data>/checkpoint                                        the hour up to which the index is whole
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pacs_common.uids import Uid
+
+OBJECT, STUB, THUMBNAIL = ".dcm", ".stub", ".jpg"
+PARTIAL = ".part"
+DIGEST_CHARS = 16
+_HOUR = re.compile(r"\d{4}/\d{2}/\d{2}/\d{2}\Z")
+
+
+def hour_of(moment: datetime) -> str:
+    """Return the folder of an arrival, in UTC: "2026/11/21/09"."""
+    return moment.astimezone(UTC).strftime("%Y/%m/%d/%H")
+
+
+class Layout:
+    """The paths below one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.objects = data_dir / "objects"
+        self.quarantine = data_dir / "quarantine"
+        self.journal = data_dir / "journal"
+        self.renditions = data_dir / "renditions"
+        self.checkpoint = data_dir / "checkpoint"
+
+    def object(self, hour: str, uid: str, suffix: str = OBJECT) -> Path:
+        """Return the path of an object, its stub or its thumbnail."""
+        return self.objects / _hour(hour) / f"{Uid.parse(uid)}{suffix}"
+
+    def quarantined(self, hour: str, uid: str, received_sha256: str) -> Path:
+        """Return the path of a quarantined object: one for each UID and digest."""
+        name = f"{Uid.parse(uid)}.{received_sha256[:DIGEST_CHARS]}{OBJECT}"
+        return self.quarantine / _hour(hour) / name
+
+    def hours(self, root: Path, since: str = "") -> Iterator[str]:
+        """Yield the hours that have a folder below `root`, oldest first, from `since` on."""
+        for folder in sorted(root.glob("[0-9]*/[0-9]*/[0-9]*/[0-9]*")):
+            hour = folder.relative_to(root).as_posix()
+            if _HOUR.match(hour) and hour >= since:
+                yield hour
+
+
+def is_partial(path: Path) -> bool:
+    """True for a file that was being written and has no final name yet."""
+    return path.name.startswith(".") and path.name.endswith(PARTIAL)
+
+
+def _hour(hour: str) -> str:
+    if not _HOUR.match(hour):
+        raise ValueError(f"{hour!r} is not an hour of arrival")
+    return hour
