@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 Window = tuple[slice, slice]
 Point = tuple[float, float, float]
 MARGIN_MM = 8.0  # more than a warp moves a point

@@ -6,12 +6,13 @@ Millimetres on the film, x to the right and y down, (0, 0) in the middle.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 Spot = tuple[float, float]
 Window = tuple[slice, slice]
 
