@@ -61,7 +61,9 @@ def read(env: Env) -> ArchiveConfig:
             "The role's own database, as a URL (sqlite or postgres).",
         ),
         broker_url=env.text(
-            "PACS_BROKER_URL", "filesystem://", "Celery's broker: filesystem:// or redis://..."
+            "PACS_BROKER_URL",
+            "filesystem://localhost",
+            "Celery's broker: filesystem://localhost (a folder below PACS_DATA_DIR), redis://...",
         ),
         secret_key=env.secret(
             "PACS_SECRET_KEY", "Django's secret key.", kept_in=data_dir / "secret-key"

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from archive_node import library
 from archive_node.jobs import states
 from archive_node.models import Job
+from archive_node.steps import staging
 from archive_node.steps.migrate import migrate
 from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
@@ -59,10 +60,13 @@ def _walk(lease: states.Lease) -> None:
         for step in STEPS[lease.kind]:
             step(lease, vault)
         lease.finish()
+        staging.clear(lease.job_id)
     except LeaseLost:
         raise
-    except (errors.ArgensError, OSError) as error:
-        _settle(lease, error if isinstance(error, errors.ArgensError) else _translated(error))
+    except errors.ArgensError as error:
+        _settle(lease, error)
+    except (OSError, DatabaseError) as error:
+        _settle(lease, _translated(error))
     except Exception as error:  # the one edge: whatever went wrong, the job must say so
         LOG.exception("job broke")
         lease.fail(f"unexpected {type(error).__name__}: {error}")
@@ -76,9 +80,12 @@ def _settle(lease: states.Lease, error: errors.ArgensError) -> None:
         lease.postpone(str(error))
     else:
         lease.fail(str(error))
+        staging.clear(lease.job_id)
 
 
-def _translated(error: OSError) -> errors.ArgensError:
+def _translated(error: OSError | DatabaseError) -> errors.ArgensError:
+    if isinstance(error, DatabaseError):
+        return errors.IndexUnavailable(f"the archive's database: {error}")
     kind = errors.DiskFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else errors.Unavailable
     return kind(f"{error.filename or 'the archive'}: {error.strerror or error}")
 

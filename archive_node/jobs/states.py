@@ -1,4 +1,4 @@
-"""The states of a job and its moves; each move is one conditional update.
+r"""The states of a job and its moves; each move is one conditional update.
 
 queued --claim--> running --finish--> done
    ^                 |  \---fail----> failed

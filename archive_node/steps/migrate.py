@@ -51,7 +51,6 @@ def migrate(work: Work, vault: Vault) -> None:
     vault.check_fits(member.size_bytes)
     name, label = _written(work, vault, manifest, member, wanted)
     _note_copy(work, vault, manifest.revision, name, label)
-    staging.clear(work.job_id)
 
 
 def _document(

@@ -35,7 +35,6 @@ def recall(work: Work, vault: Vault) -> None:
     problems = []
     for copy, contents in groupby(sorted(rows, key=_tape_order), key=lambda row: row.copy):
         problems += _bring(work, vault, copy, list(contents))
-    staging.clear(work.job_id)
     if problems:
         raise volume.Damaged(problems[0])
     missing = [entry for entry in lacking if entry.key not in proven]

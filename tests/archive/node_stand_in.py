@@ -1,0 +1,276 @@
+"""The other end of the wire: a node's custody API (docs/interfaces.md) over real HTTP.
+
+Files lie on disk, tickets are verified, evictions delete, put-backs compare digests. It stands in
+for another role, so that the archive's suite runs without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from pacs_common import errors
+from pacs_common.tickets import Ticket, TicketVerifier
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Instance:
+    uid: str
+    file: Path
+    stored_sha256: str
+    size_bytes: int
+    arrived_at: datetime
+    online: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "sop_instance_uid": self.uid,
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.2",
+            "series_uid": "1.2.3.1",
+            "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+            "size_bytes": self.size_bytes,
+            "received_sha256": self.stored_sha256,
+            "stored_sha256": self.stored_sha256,
+            "pixel_sha256": self.stored_sha256,
+            "arrived_at": self.arrived_at.isoformat(),
+            "availability": "ONLINE" if self.online else "NEARLINE",
+        }
+
+
+@dataclass
+class Study:
+    uid: str
+    instances: dict[str, Instance] = field(default_factory=dict)
+    revision: int = 0
+    recalls: int = 0
+    digests_ready: bool = True
+    last_arrival_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    last_access_at: datetime | None = None
+    journal: list[dict[str, Any]] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        online = [one for one in self.instances.values() if one.online]
+        return {
+            "study_uid": self.uid,
+            "patient_key": {"issuer": "FREJUS", "id": "42"},
+            "modalities": ["CT"],
+            "study_date": "20261121",
+            "description": "Crâne sans injection",
+            "instances": len(self.instances),
+            "online": len(online),
+            "size_bytes": sum(one.size_bytes for one in self.instances.values()),
+            "online_bytes": sum(one.size_bytes for one in online),
+            "revision": self.revision,
+            "recalls": self.recalls,
+            "last_arrival_at": self.last_arrival_at.isoformat(),
+            "last_access_at": self.last_access_at.isoformat() if self.last_access_at else None,
+            "digests_ready": self.digests_ready,
+            "quarantined": 0,
+        }
+
+
+class NodeStandIn:
+    """A node named `name` that keeps its files in `folder`."""
+
+    def __init__(self, name: str, folder: Path, trust_dir: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.studies: dict[str, Study] = {}
+        self.requests: list[dict[str, Any]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.used_jtis: dict[str, str] = {}
+        self.in_use: set[str] = set()
+        self.disk = {"total_bytes": 1000, "free_bytes": 900, "stored_bytes": 0, "reserve_bytes": 0}
+        self.calls: list[str] = []
+        self.delay_s = 0.0
+        self.lock = threading.Lock()
+        self.verifier = TicketVerifier(name, trust_dir)
+        self.url = ""
+
+    def arrive(self, study_uid: str, sop_uid: str, content: bytes, *, ago_s: float = 3600) -> None:
+        """Store a file as if it had come by C-STORE `ago_s` seconds ago."""
+        at = datetime.now(UTC) - timedelta(seconds=ago_s)
+        file = self.folder / f"{sop_uid}.dcm"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        study.instances[sop_uid] = Instance(sop_uid, file, sha256(content), len(content), at)
+        study.revision += 1
+        study.last_arrival_at = at
+
+    def online(self, study_uid: str) -> dict[str, bytes]:
+        """Return the files that the node has of a study."""
+        found = self.studies[study_uid].instances.values()
+        return {one.uid: one.file.read_bytes() for one in found if one.online}
+
+    def called(self, start: str) -> int:
+        return sum(call.startswith(start) for call in self.calls)
+
+    def evict(self, ticket: Ticket, plan: dict[str, Any]) -> dict[str, Any]:
+        if ticket.plan != plan["plan_id"] or ticket.study != plan["study_uid"]:
+            raise errors.Refused("the ticket is bound to another plan")
+        if self.used_jtis.setdefault(ticket.jti, plan["plan_id"]) != plan["plan_id"]:
+            raise errors.Conflict("the ticket was used for another plan")
+        if plan["plan_id"] in self.answers:
+            return self.answers[plan["plan_id"]]
+        study = self.studies[plan["study_uid"]]
+        if (plan["revision"], plan["recalls"]) != (study.revision, study.recalls):
+            raise errors.Conflict("the plan is void: the study has changed since")
+        answer: dict[str, Any] = {
+            "plan_id": plan["plan_id"], "evicted": [], "refused": [], "freed_bytes": 0
+        }  # fmt: skip
+        for receipt in plan["instances"]:
+            self._evict_one(study, receipt, answer)
+        self.answers[plan["plan_id"]] = answer
+        return answer
+
+    def _evict_one(self, study: Study, receipt: dict[str, Any], answer: dict[str, Any]) -> None:
+        one = study.instances[receipt["sop_instance_uid"]]
+        reason = ""
+        if receipt["stored_sha256"] != sha256(one.file.read_bytes()):
+            reason = "another digest"
+        elif not [copy for copy in receipt["copies"] if copy["verified_at"]]:
+            reason = "no verified copy"
+        elif one.uid in self.in_use:
+            reason = "read a moment ago"
+        if reason:
+            answer["refused"].append({"sop_instance_uid": one.uid, "reason": reason})
+            return
+        one.file.unlink()
+        one.online = False
+        study.journal.append({"at": datetime.now(UTC).isoformat(), "kind": "evicted"})
+        answer["evicted"].append(one.uid)
+        answer["freed_bytes"] += one.size_bytes
+
+    def put_back(self, study_uid: str, sop_uid: str, content: bytes) -> tuple[int, dict[str, Any]]:
+        study = self.studies[study_uid]
+        if sop_uid not in study.instances:
+            raise errors.NotFound("this node never had it")
+        one = study.instances[sop_uid]
+        if sha256(content) != one.stored_sha256:
+            raise errors.DigestMismatch("not the stored file")
+        if one.online:
+            return 200, {"restored": False}
+        one.file.write_bytes(content)
+        one.online = True
+        study.recalls += 1
+        if all(each.online for each in study.instances.values()):
+            self.requests = [r for r in self.requests if r["study_uid"] != study_uid]
+        return 201, {"restored": True}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    node: NodeStandIn
+
+    def do_GET(self) -> None:
+        self._answered(self._get)
+
+    def do_PUT(self) -> None:
+        self._answered(self._put)
+
+    def do_POST(self) -> None:
+        self._answered(self._post)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def _answered(self, verb: Any) -> None:
+        address = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length", 0))
+        self.content = self.rfile.read(length)
+        parts = address.path.strip("/").split("/")
+        try:
+            _, token = self.headers.get("Authorization", " ").split(" ", 1)
+            ticket = self.node.verifier.verify(token)
+            if ticket.issuer != "archive":
+                raise errors.Refused("only the archive may ask")
+            with self.node.lock:
+                self.node.calls.append(f"{self.command} {address.path}")
+                status, answer = verb(ticket, parts, parse_qs(address.query))
+        except errors.ArgensError as error:
+            status, answer = error.http_status, errors.problem(error)
+        raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        if isinstance(answer, bytes) and self.node.delay_s:
+            threading.Event().wait(self.node.delay_s)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def _get(self, ticket: Ticket, parts: list[str], query: dict[str, list[str]]) -> Any:
+        match parts:
+            case ["api", "node"]:
+                ticket.require("status")
+                return 200, {"name": self.node.name, "disk": self.node.disk}
+            case ["api", "custody", "studies"]:
+                ticket.require("custody.read")
+                return 200, self._page(query)
+            case ["api", "custody", "recall-requests"]:
+                ticket.require("custody.read")
+                return 200, {"requests": self.node.requests}
+            case ["api", "custody", "studies", uid]:
+                ticket.require("custody.read", uid)
+                study = self._study(uid)
+                found = [one.as_json() for one in study.instances.values()]
+                return 200, study.facts() | {"instances": found, "journal": study.journal}
+            case ["api", "custody", "studies", uid, "instances", sop]:
+                ticket.require("custody.read", uid)
+                one = self._study(uid).instances[sop]
+                if not one.online:
+                    raise errors.NotOnline("evicted")
+                return 200, one.file.read_bytes()
+        raise errors.NotFound("no such address")
+
+    def _put(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
+        _, _, _, uid, _, sop = parts
+        ticket.require("custody.recall", uid)
+        self._study(uid)
+        return self.node.put_back(uid, sop, self.content)
+
+    def _post(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
+        plan = json.loads(self.content)
+        ticket.require("custody.evict", plan["study_uid"])
+        return 200, self.node.evict(ticket, plan)
+
+    def _study(self, uid: str) -> Study:
+        if uid not in self.node.studies:
+            raise errors.NotFound("this node never had it")
+        return self.node.studies[uid]
+
+    def _page(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        after, limit = query.get("after", [""])[0], int(query["limit"][0])
+        uids = sorted(uid for uid in self.node.studies if uid > after)[: min(limit, 3)]
+        more = bool(uids) and uids[-1] != max(self.node.studies)
+        facts = [self.node.studies[uid].facts() for uid in uids]
+        return {"studies": facts, "next": uids[-1] if more else None}
+
+
+@contextmanager
+def serving(node: NodeStandIn) -> Iterator[NodeStandIn]:
+    """Serve a node on a free port of the loopback."""
+    handler = type("NodeHandler", (Handler,), {"node": node})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    node.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield node
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,88 @@
+"""Copy, verify, evict, recall: one study goes all the way round, byte-identical."""
+
+from archive_node.models import CopiedInstance, Copy, Plan, StudyFacts
+from tests.archive.conftest import STUDY, run_job, unlike
+
+
+def test_a_study_is_copied_verified_evicted_and_recalled_byte_identical(head, vault):
+    before = head.online(STUDY)
+
+    copied = run_job("copy")
+    assert (copied.state, copied.error) == ("done", "")
+    assert (copied.instances_done, copied.instances_total) == (3, 3)
+    copy = Copy.objects.get()
+    assert (copy.volume, copy.revision, copy.instances) == ("A00001", 3, 3)
+    assert copy.verified_at is not None
+    assert StudyFacts.objects.get().verified_revision == 3
+
+    evicted = run_job("evict")
+    assert (evicted.state, evicted.error) == ("done", "")
+    assert head.online(STUDY) == {}
+
+    recalled = run_job("recall")
+    assert (recalled.state, recalled.error) == ("done", "")
+    assert head.online(STUDY) == before
+
+
+def test_a_late_instance_is_copied_alone_and_its_manifest_names_the_older_ones(head, vault):
+    from archive_node.vault import volume
+
+    run_job("copy")
+    head.arrive(STUDY, "1.2.3.9", unlike(9))
+    assert run_job("copy").state == "done"
+
+    first, late = Copy.objects.order_by("id")
+    assert [row.sop_instance_uid for row in late.contents.all()] == ["1.2.3.9"]
+    with vault.warm(late.volume) as mounted, mounted.open(late.member) as file:
+        manifest = volume.read_manifest(file)
+    assert manifest["revision"] == 4
+    assert {entry["sop_instance_uid"] for entry in manifest["elsewhere"]} == {
+        "1.2.3.0", "1.2.3.1", "1.2.3.2",
+    }  # fmt: skip
+    assert {entry["member"] for entry in manifest["elsewhere"]} == {first.member}
+    assert StudyFacts.objects.get().verified_revision == 4
+
+
+def test_every_job_may_run_twice_with_the_same_result(head, vault):
+    before = head.online(STUDY)
+    for kind in ("copy", "copy"):
+        assert run_job(kind).state == "done"
+    assert Copy.objects.count() == 1
+    assert CopiedInstance.objects.count() == 3
+    for kind in ("evict", "evict"):
+        assert run_job(kind).state == "done"
+    assert Plan.objects.count() == 1
+    for kind in ("recall", "recall"):
+        assert run_job(kind).state == "done"
+    assert head.online(STUDY) == before
+    assert head.called("PUT") == 3
+
+
+def test_a_recall_sends_only_what_is_missing_in_the_order_of_the_tape(head, vault):
+    run_job("copy")
+    head.in_use = {"1.2.3.1"}
+    evicted = run_job("evict")
+    assert evicted.state == "done"
+    assert evicted.error == "CT keeps 1 instances: read a moment ago"
+    head.calls.clear()
+
+    assert run_job("recall").state == "done"
+    sent = [call.rsplit("/", 1)[1] for call in head.calls if call.startswith("PUT")]
+    offsets = dict(CopiedInstance.objects.values_list("sop_instance_uid", "offset"))
+    assert sorted(sent) == ["1.2.3.0", "1.2.3.2"]
+    assert sent == sorted(sent, key=offsets.__getitem__)
+
+
+def test_nothing_is_left_in_staging(head, vault, tmp_path):
+    run_job("copy")
+    run_job("evict")
+    run_job("recall")
+    assert list((tmp_path / "data" / "staging").iterdir()) == []
+
+
+def test_a_study_is_not_copied_before_its_digests_are_ready(head, vault):
+    head.studies[STUDY].digests_ready = False
+    job = run_job("copy")
+    assert (job.state, job.attempts) == ("queued", 1)
+    assert "has not computed all digests" in job.error
+    assert Copy.objects.count() == 0

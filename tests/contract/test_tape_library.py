@@ -1,0 +1,75 @@
+"""What is peculiar to the directory that behaves like a tape library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archive_node.vault.base import VaultUnavailable
+from archive_node.vault.tape import TapeLibrary
+
+
+def library(root: Path, drives: int = 2) -> TapeLibrary:
+    return TapeLibrary.create(root, name="vault-1", drives=drives, volume_bytes=1000)
+
+
+def three_volumes(root: Path, drives: int) -> TapeLibrary:
+    tape = library(root, drives)
+    for number in range(3):
+        tape.append(f"CT/1/r{number}-1.tar", 600, lambda file: file.write(b"x" * 600))
+    return tape
+
+
+def use(tape: TapeLibrary, label: str) -> None:
+    with tape.warm(label):
+        pass
+
+
+def mounts(root: Path) -> int:
+    return sum(json.loads(file.read_text())["mounts"] for file in (root / "drives").glob("*.json"))
+
+
+def test_a_folder_without_a_library_is_refused_not_filled(tmp_path):
+    with pytest.raises(VaultUnavailable, match="is it mounted"):
+        TapeLibrary(tmp_path, drives=2, volume_bytes=1000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_volume_unused_for_longest_makes_room(tmp_path):
+    tape = three_volumes(tmp_path, drives=2)
+    for label in ("A00001", "A00002", "A00001", "A00003"):
+        use(tape, label)
+    mounted = {volume.label for volume in tape.volumes() if volume.drive}
+    assert mounted == {"A00001", "A00003"}
+
+
+def test_a_mounted_volume_is_not_mounted_again(tmp_path):
+    tape = three_volumes(tmp_path, drives=1)
+    use(tape, "A00001")
+    before = mounts(tmp_path)
+    for _ in range(5):
+        use(tape, "A00001")
+    assert mounts(tmp_path) == before
+    use(tape, "A00002")
+    assert mounts(tmp_path) == before + 1
+
+
+def test_what_a_killed_writer_left_is_removed_and_never_counted(tmp_path):
+    tape = library(tmp_path)
+    partial = tmp_path / "A00001" / ".partial"
+    partial.mkdir()
+    (partial / "member").write_bytes(b"x" * 900)
+    assert tape.volumes()[0].used_bytes == 0
+    tape.append("CT/1/r1-1.tar", 600, lambda file: file.write(b"x" * 600))
+    assert list(partial.iterdir()) == []
+    assert tape.volumes()[0].used_bytes == 600
+
+
+def test_a_volume_without_its_label_is_no_volume_yet(tmp_path):
+    tape = library(tmp_path)
+    (tmp_path / "A00002").mkdir()
+    assert [volume.label for volume in tape.volumes()] == ["A00001"]
+    tape.append("CT/1/r1-1.tar", 1000, lambda file: file.write(b"x" * 1000))
+    assert tape.append("CT/1/r2-1.tar", 1, lambda file: file.write(b"x")) == "A00002"
