@@ -93,20 +93,28 @@ def _jpeg_colours(header: FrameHeader, form: ImageFormat) -> str | None:
 def _jpeg_ls(data: bytes, form: ImageFormat) -> Cells:
     header = jpeg_header(data)
     _check_size(header, form)
-    return _fitted(imagecodecs.jpegls_decode(data), form, header, form.photometric)
+    decoded = imagecodecs.jpegls_decode(data, out=_blank(header, form))
+    return _fitted(decoded, form, header, form.photometric)
 
 
 def _jpeg_2000(data: bytes, form: ImageFormat) -> Cells:
     header = j2k_header(data)
     _check_size(header, form)
-    decoded = imagecodecs.jpeg2k_decode(data)
+    decoded = imagecodecs.jpeg2k_decode(data, out=_blank(header, form))
     return _fitted(decoded, form, header, _after_wavelet(form))
 
 
 def _htj2k(data: bytes, form: ImageFormat) -> Cells:
     header = j2k_header(data)
     _check_size(header, form)
-    return _fitted(imagecodecs.htj2k_decode(data), form, header, _after_wavelet(form))
+    decoded = imagecodecs.htj2k_decode(data, out=_blank(header, form))
+    return _fitted(decoded, form, header, _after_wavelet(form))
+
+
+def _blank(header: FrameHeader, form: ImageFormat) -> Array:
+    """Return what a decoder fills: where a damaged codestream stops it, nobody's memory shows."""
+    width = next(size for size in (1, 2, 4, 8) if header.precision <= 8 * size)
+    return np.zeros(form.shape, f"{'i' if header.signed else 'u'}{width}")
 
 
 def _after_wavelet(form: ImageFormat) -> str:
@@ -115,13 +123,20 @@ def _after_wavelet(form: ImageFormat) -> str:
 
 def _rle(data: bytes, form: ImageFormat) -> Cells:
     if form.bits_allocated == 1:  # packed bits, run-length encoded as bytes
-        packed = decode_rle_frame(data, -(-form.frame_pixels // 8), 8, "<")
-        return bit_cells(packed, form)
-    plane = form.rows * form.columns
-    decoded = decode_rle_frame(data, plane, form.bits_allocated, "<")
+        return bit_cells(_run_lengths(data, -(-form.frame_pixels // 8), 8), form)
+    decoded = _run_lengths(data, form.rows * form.columns, form.bits_allocated)
     values = np.frombuffer(decoded, form.cell).reshape(form.samples, form.rows, form.columns)
     planes = values[0] if form.samples == 1 else values.transpose(1, 2, 0)
     return Cells(np.ascontiguousarray(planes), _without_422(form.photometric), True)
+
+
+def _run_lengths(data: bytes, pixels: int, bits: int) -> bytearray:
+    try:
+        return decode_rle_frame(data, pixels, bits, "<")
+    except BaseException as fault:  # a panic of the decoder is no Exception, and no class to name
+        if type(fault).__name__ == "PanicException":
+            raise CannotRender("the run lengths of this frame are damaged") from None
+        raise
 
 
 def _deflated(data: bytes, form: ImageFormat) -> Cells:
@@ -139,6 +154,8 @@ def _inflate(data: bytes, size: int) -> bytes:
 
 def _check_size(header: FrameHeader, form: ImageFormat) -> None:
     """Refuse before decoding: a small codestream may claim gigabytes."""
+    if not 1 <= header.precision <= 32:
+        raise CannotRender(f"the codestream claims {header.precision} bits")
     coded = (header.rows, header.columns, header.components)
     if coded != (form.rows, form.columns, form.samples):
         raise CannotRender(
