@@ -1,0 +1,1 @@
+"""The portal: search -> federation -> study -> viewer."""

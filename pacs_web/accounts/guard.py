@@ -1,0 +1,79 @@
+"""The guards that stand at each view: who is it, and may this person do that?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from pacs_common.errors import ArgensError, NotAuthenticated, Refused, problem
+from pacs_web.accounts import tokens
+from pacs_web.accounts.rights import Right
+
+View = Callable[..., Any]
+CHALLENGE = 'Bearer realm="Argens", Basic realm="Argens (token as password)"'
+
+
+def requires(right: Right) -> Callable[[View], View]:
+    """Guard a page: a stranger is sent to the login, a person without `right` gets 403."""
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not request.user.has_right(right):
+                raise PermissionDenied(right)
+            return view(request, *args, **kwargs)
+
+        guarded.required_right = right  # type: ignore[attr-defined]
+        return guarded
+
+    return guard
+
+
+def requires_api(right: Right, scope: str) -> Callable[[View], View]:
+    """Guard an interface: session or API token; 401 for a stranger, never a redirect."""
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                _admit(request, right, scope)
+            except ArgensError as error:
+                return problem_response(error)
+            return view(request, *args, **kwargs)
+
+        guarded.required_right = right  # type: ignore[attr-defined]
+        return guarded
+
+    return guard
+
+
+def problem_response(error: ArgensError) -> HttpResponse:
+    """Return an error as its problem document (RFC 9457)."""
+    response = JsonResponse(
+        problem(error), status=error.http_status, content_type="application/problem+json"
+    )
+    if error.http_status == NotAuthenticated.http_status:
+        response["WWW-Authenticate"] = CHALLENGE
+    return response
+
+
+def _admit(request: HttpRequest, right: Right, scope: str) -> None:
+    given = tokens.given_in(request)
+    if given is not None:
+        token = tokens.active(given)
+        if token is None:
+            raise NotAuthenticated("this token is unknown, expired or revoked")
+        if scope not in tokens.granted_scopes(token):
+            raise Refused(f"this token does not grant {scope}")
+        request.user = token.owner
+    if not request.user.is_authenticated:
+        raise NotAuthenticated("log in, or send an API token")
+    if not request.user.has_right(right):
+        raise Refused(f"{request.user.get_username()} lacks the right {right}")

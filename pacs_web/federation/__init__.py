@@ -1,0 +1,1 @@
+"""Asks many nodes at once and makes one answer of theirs."""

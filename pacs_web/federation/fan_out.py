@@ -1,0 +1,92 @@
+"""Asks several nodes the same at once, under one deadline.
+
+A node that is down, slow or broken becomes a named failure; it never hides or delays the
+others' answers beyond the deadline.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from django.utils.translation import gettext as _
+
+from pacs_common.errors import ArgensError, PeerUnreachable
+
+LOG = logging.getLogger(__name__)
+
+
+class Named(Protocol):
+    """A node's client, as far as this module needs to know it."""
+
+    name: str
+
+
+N = TypeVar("N", bound=Named)
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a node gave no answer: a reason for people, and the detail for IT."""
+
+    node: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Gathered(Generic[A]):
+    """The answers by node name and the failures, both in the order of the nodes asked."""
+
+    answers: dict[str, A] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def failure_of(self, name: str) -> Failure | None:
+        """Return why the node `name` gave no answer, or None."""
+        return next((failure for failure in self.failures if failure.node == name), None)
+
+
+def fan_out(nodes: Sequence[N], ask: Callable[[N], A], deadline_s: float) -> Gathered[A]:
+    """Call `ask` with each node in a thread of its own; give up at the deadline.
+
+    `ask` runs outside the request's thread and must not touch the database. What is still
+    under way at the deadline ends by its own time-out; nobody waits for it.
+    """
+    if not nodes:
+        return Gathered()
+    pool = ThreadPoolExecutor(max_workers=len(nodes), thread_name_prefix="fan-out")
+    futures = {node.name: pool.submit(contextvars.copy_context().run, ask, node) for node in nodes}
+    wait(futures.values(), timeout=deadline_s)
+    pool.shutdown(wait=False, cancel_futures=True)
+    gathered: Gathered[A] = Gathered()
+    for name, future in futures.items():
+        _collect(name, future, gathered, deadline_s)
+    return gathered
+
+
+def _collect(name: str, future: Future[A], gathered: Gathered[A], deadline_s: float) -> None:
+    if not future.done() or future.cancelled():
+        reason = _("no answer within %(seconds)g s") % {"seconds": deadline_s}
+        gathered.failures.append(Failure(name, reason))
+        return
+    try:
+        gathered.answers[name] = future.result()
+    except Exception as error:  # the edge: whatever one node does, the others' answers are shown
+        gathered.failures.append(Failure(name, _reason(error), str(error)))
+        if not isinstance(error, ArgensError):
+            LOG.exception("a node's answer could not be used", extra={"node": name})
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PeerUnreachable):
+        if "in time" in str(error):
+            return _("does not answer in time")
+        return _("cannot be reached")
+    if isinstance(error, ArgensError):
+        return _("refused the question (%(title)s)") % {"title": error.title}
+    return _("gave an answer that cannot be read")

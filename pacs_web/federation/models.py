@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.db import models
+
+
+class Location(models.Model):
+    """A node that held a study when it was last asked; a memory of minutes, never the truth."""
+
+    study_uid = models.CharField(max_length=64)
+    node = models.CharField(max_length=64)
+    seen_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["study_uid", "node"], name="location_once")]
+
+    def __str__(self) -> str:
+        return f"{self.study_uid} on {self.node}"

@@ -1,0 +1,78 @@
+"""What every answer carries: a trace id, and the headers that keep other sites out."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from pacs_common.errors import ArgensError
+from pacs_common.logs import trace_id
+from pacs_web.accounts.guard import problem_response
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "manifest-src 'self'",
+    ]
+)
+_SAFE_TRACE = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
+
+
+def trace_requests(get_response: GetResponse) -> GetResponse:
+    """Give each request an id that its log lines, and the roles it asks, repeat."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-Id", "")
+        token = trace_id.set(given if _SAFE_TRACE.match(given) else secrets.token_hex(8))
+        try:
+            response = get_response(request)
+            response["X-Request-Id"] = trace_id.get()
+        finally:
+            trace_id.reset(token)
+        return response
+
+    return middleware
+
+
+def send_security_headers(get_response: GetResponse) -> GetResponse:
+    """Allow our own scripts, styles and pictures, and nothing written into a page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        if not request.path.startswith("/static/"):
+            response.setdefault("Cache-Control", "no-store")
+        return response
+
+    return middleware
+
+
+def explain_errors(get_response: GetResponse) -> GetResponse:
+    """Turn an error that can be explained into its page, or its problem document."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, ArgensError):
+            return None
+        if request.path.startswith(("/api/", "/dicom-web/")):
+            return problem_response(error)
+        return render(request, "pages/error.html", {"error": error}, status=error.http_status)
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware

@@ -1,0 +1,1 @@
+"""The nodes that the portal knows, and how to speak to each."""

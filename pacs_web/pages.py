@@ -1,0 +1,67 @@
+"""Pages that belong to no area: designed errors, and the probes of a role."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from pacs_common import VERSION
+from pacs_web.audit.models import AuditEvent
+from pacs_web.nodes.models import Node
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say which right is missing, and where this person may go instead."""
+    return render(request, "pages/403.html", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that there is no such page."""
+    return render(request, "pages/404.html", status=404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Say that the fault is ours; the page asks the database for nothing."""
+    return HttpResponse(render_to_string("pages/500.html"), status=500)
+
+
+def stale_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form was open too long, or came from elsewhere (CSRF)."""
+    return render(request, "pages/stale_form.html", status=403)
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer that the process lives."""
+    return JsonResponse({"status": "ok", "version": VERSION})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 where the database can be asked and is migrated, else 503 with the reasons."""
+    reasons = _not_ready()
+    return JsonResponse({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+
+def _not_ready() -> list[str]:
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return [_("the database is not migrated")]
+    except DatabaseError as error:
+        return [_("the database does not answer: %(error)s") % {"error": error}]
+    return []
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Count, for Prometheus, what the database knows (true for all processes of the role)."""
+    registry = CollectorRegistry()
+    Gauge("argens_portal_info", "Version.", ["version"], registry=registry).labels(VERSION).set(1)
+    Gauge("argens_portal_nodes", "Registered nodes.", registry=registry).set(Node.objects.count())
+    Gauge("argens_portal_audit_events", "Audit rows.", registry=registry).set(
+        AuditEvent.objects.count()
+    )
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

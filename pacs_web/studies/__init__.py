@@ -1,0 +1,1 @@
+"""Finding patients and exams, seeing an exam, taking it along."""

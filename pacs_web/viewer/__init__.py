@@ -1,0 +1,1 @@
+"""Steps five and six: see one image, read its header."""

@@ -1,0 +1,334 @@
+"""A node as `docs/interfaces.md` describes it, in a thread: for the portal's tests alone.
+
+It verifies tickets with the real verifier and speaks over a real socket. `Behaviour` makes
+it hang, break or answer nonsense.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+from PIL import Image
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from pacs_common.errors import ArgensError, problem
+from pacs_common.tickets import TicketVerifier
+from tests.web.made_studies import file_bytes, header_of
+
+STUDY_KEYS = (
+    "StudyInstanceUID StudyDate StudyTime AccessionNumber StudyDescription PatientName PatientID "
+    "IssuerOfPatientID PatientBirthDate PatientSex"
+).split()
+SERIES_KEYS = (
+    "StudyInstanceUID SeriesInstanceUID Modality SeriesNumber SeriesDescription BodyPartExamined "
+    "Laterality"
+).split()
+INSTANCE_KEYS = (
+    "SOPClassUID SOPInstanceUID InstanceNumber NumberOfFrames Rows Columns BitsAllocated BitsStored "
+    "PhotometricInterpretation WindowCenter WindowWidth ImagePositionPatient "
+    "ImageOrientationPatient SliceLocation ImageLaterality PatientOrientation"
+).split()
+
+
+@dataclass
+class Behaviour:
+    """What is wrong with this node."""
+
+    hang: threading.Event | None = None
+    nonsense: bool = False
+    away: set[str] = field(default_factory=set)  # studies whose pixels are in the archive
+
+
+@dataclass
+class StandIn:
+    """A running node: its address, what it holds, what it was asked."""
+
+    name: str
+    url: str
+    instances: list[Dataset]
+    behaviour: Behaviour
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def node_stand_in(
+    name: str, instances: list[Dataset], trust_dir: Path, behaviour: Behaviour | None = None
+) -> Iterator[StandIn]:
+    """Run a node that holds `instances` on a free port of the loopback."""
+    handler = type("Handler", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    node = StandIn(
+        name, f"http://127.0.0.1:{server.server_port}", instances, behaviour or Behaviour()
+    )
+    handler.node, handler.verifier = node, TicketVerifier(name, trust_dir)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield node
+    finally:
+        if node.behaviour.hang is not None:
+            node.behaviour.hang.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    node: StandIn
+    verifier: TicketVerifier
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        params = {name: values[0] for name, values in parse_qs(url.query).items()}
+        self.node.asked.append(self.path)
+        if self.node.behaviour.hang is not None:
+            self.node.behaviour.hang.wait(20)
+            self.close_connection = True
+            return
+        try:
+            self._admit("status" if url.path == "/api/node" else "dicomweb")
+            self._route(url.path.strip("/").split("/"), params)
+        except ArgensError as error:
+            self._json(problem(error), error.http_status, "application/problem+json")
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def _admit(self, scope: str) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.verifier.verify(token).require(scope)
+
+    def _route(self, path: list[str], params: dict[str, str]) -> None:
+        if self.node.behaviour.nonsense:
+            return self._send(b"<html>hello</html>", 200, "text/html")
+        match path:
+            case ["api", "node"]:
+                return self._json(status_of(self.node))
+            case ["api", "instances", uid, "header"]:
+                return self._header(uid)
+            case ["dicom-web", *rest]:
+                return self._dicomweb(rest, params)
+        return self._missing()
+
+    def _header(self, uid: str) -> None:
+        found = [one for one in self.node.instances if uid == one.SOPInstanceUID]
+        return self._json(header_of(found[0])) if found else self._missing()
+
+    def _dicomweb(self, path: list[str], params: dict[str, str]) -> None:
+        if path[-1] in {"studies", "series", "instances"}:
+            return self._query(path, params)
+        held = self._at(path)
+        if not held:
+            return self._missing()
+        if path[-1] == "metadata":
+            return self._json([metadata_of(one) for one in held], kind="application/dicom+json")
+        if held[0].StudyInstanceUID in self.node.behaviour.away and path[-1] != "thumbnail":
+            body = {"title": "Not online", "status": 503, "detail": "in the archive"}
+            return self._json(body, 503, "application/problem+json", {"Retry-After": "60"})
+        if path[-1] in {"rendered", "thumbnail"}:
+            return self._picture(held[0], path, params)
+        return self._files(held)
+
+    def _query(self, path: list[str], params: dict[str, str]) -> None:
+        level = path[-1]
+        found = [one for one in self._at(path[:-1]) if matches(one, params)]
+        answers = {"studies": studies, "series": series, "instances": instances}[level](
+            found, self.node.behaviour.away
+        )
+        start = int(params.get("offset", 0))
+        page = answers[start : start + int(params.get("limit", 100))]
+        self._json(page, 200 if page else 204, "application/dicom+json")
+
+    def _at(self, path: list[str]) -> list[Dataset]:
+        held = self.node.instances
+        for level, uid in zip(path[::2], path[1::2], strict=False):
+            keyword = {
+                "studies": "StudyInstanceUID",
+                "series": "SeriesInstanceUID",
+                "instances": "SOPInstanceUID",
+            }.get(level)
+            if keyword:
+                held = [one for one in held if one.get(keyword) == uid]
+        return held
+
+    def _picture(self, one: Dataset, path: list[str], params: dict[str, str]) -> None:
+        if "Rows" not in one:
+            body = {"title": "Cannot render", "status": 406, "detail": "no pixels"}
+            return self._json(body, 406, "application/problem+json")
+        frame = int(path[path.index("frames") + 1]) if "frames" in path else 1
+        self._send(picture_of(one, frame, params), 200, "image/jpeg")
+
+    def _files(self, held: list[Dataset]) -> None:
+        boundary = "stand-in-boundary"
+        parts = [
+            f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + file_bytes(one)
+            for one in held
+        ]
+        body = b"\r\n".join(parts) + f"\r\n--{boundary}--\r\n".encode()
+        kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+        self._send(body, 200, kind)
+
+    def _missing(self) -> None:
+        body = {"title": "Not found", "status": 404, "detail": "not here"}
+        self._json(body, 404, "application/problem+json")
+
+    def _json(
+        self,
+        body: Any,
+        status: int = 200,
+        kind: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        content = b"" if status == 204 else json.dumps(body).encode()
+        self._send(content, status, kind, headers)
+
+    def _send(
+        self, content: bytes, status: int, kind: str, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def status_of(node: StandIn) -> dict[str, Any]:
+    """Return the account that a node gives of itself."""
+    return {
+        "name": node.name,
+        "ae_title": f"ARGENS_{node.name}",
+        "version": "0.1.0",
+        "dicom_port": 11112,
+        "started_at": "2026-11-21T08:00:00+00:00",
+        "last_arrival_at": "2026-11-21T09:12:00+00:00",
+        "disk": {
+            "total_bytes": 6_500_000_000,
+            "free_bytes": 2_100_000_000,
+            "stored_bytes": 4_100_000_000,
+            "reserve_bytes": 100_000_000,
+        },
+        "counts": {
+            "studies": len({one.StudyInstanceUID for one in node.instances}),
+            "series": len({one.SeriesInstanceUID for one in node.instances}),
+            "instances": len(node.instances),
+            "evicted": 0,
+            "quarantined": 1,
+            "damaged": 0,
+        },
+    }
+
+
+def matches(one: Dataset, params: dict[str, str]) -> bool:
+    """Whether a dataset matches the query's attributes: exact, wildcard, date range."""
+    return (
+        all(
+            _matches(str(one.get(keyword, "")), wanted)
+            for keyword, wanted in params.items()
+            if tag_for_keyword(keyword) and keyword != "ModalitiesInStudy"
+        )
+        and params.get("ModalitiesInStudy", one.Modality) == one.Modality
+    )
+
+
+def _matches(value: str, wanted: str) -> bool:
+    first, dash, last = wanted.partition("-")
+    if dash and (first + last).isdigit():
+        return (first or "0") <= value <= (last or "9")
+    return fnmatch.fnmatchcase(value.casefold(), wanted.casefold())
+
+
+def studies(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
+    """Return QIDO-RS study answers, newest first."""
+    answers = []
+    for held in _grouped(found, "StudyInstanceUID"):
+        answer = _picked(held[0], STUDY_KEYS)
+        answer["00080061"] = {"vr": "CS", "Value": sorted({one.Modality for one in held})}
+        answer["00201206"] = {"vr": "IS", "Value": [len(_grouped(held, "SeriesInstanceUID"))]}
+        answer["00201208"] = {"vr": "IS", "Value": [len(held)]}
+        answers.append(_available(answer, held[0], away))
+    return sorted(answers, key=lambda one: one["00080020"]["Value"], reverse=True)
+
+
+def series(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
+    """Return QIDO-RS series answers."""
+    answers = []
+    for held in _grouped(found, "SeriesInstanceUID"):
+        answer = _picked(held[0], SERIES_KEYS)
+        answer["00201209"] = {"vr": "IS", "Value": [len(held)]}
+        answers.append(_available(answer, held[0], away))
+    return answers
+
+
+def instances(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
+    """Return QIDO-RS instance answers, in no order worth relying on."""
+    return [_available(_picked(one, INSTANCE_KEYS), one, away) for one in reversed(found)]
+
+
+def _grouped(found: list[Dataset], keyword: str) -> list[list[Dataset]]:
+    groups: dict[str, list[Dataset]] = {}
+    for one in found:
+        groups.setdefault(one.get(keyword), []).append(one)
+    return list(groups.values())
+
+
+def _picked(one: Dataset, keywords: list[str]) -> dict[str, Any]:
+    picked = Dataset()
+    for keyword in keywords:
+        if keyword in one:
+            picked[keyword] = one[keyword]
+    answer: dict[str, Any] = picked.to_json_dict()
+    for keyword in keywords:
+        answer.setdefault(f"{tag_for_keyword(keyword):08X}", {"vr": dictionary_VR(keyword)})
+    return answer
+
+
+def _available(answer: dict[str, Any], one: Dataset, away: set[str]) -> dict[str, Any]:
+    state = "NEARLINE" if one.StudyInstanceUID in away else "ONLINE"
+    answer["00080056"] = {"vr": "CS", "Value": [state]}
+    return answer
+
+
+def metadata_of(one: Dataset) -> dict[str, Any]:
+    """Return WADO-RS metadata: the dataset without bulk data."""
+    described = Dataset()
+    described.update({element.tag: element for element in one if element.keyword != "PixelData"})
+    answer: dict[str, Any] = described.to_json_dict()
+    return answer
+
+
+def picture_of(one: Dataset, frame: int, params: dict[str, str]) -> bytes:
+    """Return the windowed JPEG of a frame, no larger than the viewport."""
+    pixels = (
+        one.pixel_array if int(one.get("NumberOfFrames", 1)) == 1 else one.pixel_array[frame - 1]
+    )
+    values = pixels * float(one.get("RescaleSlope", 1)) + float(one.get("RescaleIntercept", 0))
+    given = params.get("window")
+    centre, width = (
+        map(float, given.split(",")[:2])
+        if given
+        else (float(one.get("WindowCenter", 128)), float(one.get("WindowWidth", 256)))
+    )
+    shades = np.clip((values - (centre - width / 2)) / width, 0, 1) * 255
+    image = Image.fromarray(shades.astype(np.uint8))
+    if "viewport" in params:
+        image.thumbnail(tuple(map(int, params["viewport"].split(","))))
+    kept = io.BytesIO()
+    image.save(kept, "JPEG", quality=85)
+    return kept.getvalue()
