@@ -51,6 +51,10 @@ class HttpClient:
             timeout=httpx.Timeout(read_s, connect=connect_s),
         )
 
+    def close(self) -> None:
+        """Close the connections that are kept open for the next request."""
+        self._client.close()
+
     def json(
         self,
         method: str,
