@@ -16,6 +16,15 @@ SETTINGS = {
     "archive": "archive_node.settings",
     "web": "pacs_web.settings",
 }
+OF_ROLE = {
+    "node": {
+        "PACS_NODE_NAME": "CT",
+        "PACS_AE_TITLE": "ARGENS_CT",
+        "PACS_ACCEPT_LOOPBACK": "yes",
+        "PACS_DEFAULT_ISSUER": "FREJUS",
+        "PACS_RESERVE_BYTES": str(1 << 20),
+    },
+}
 
 
 def roles_asked(argv: list[str]) -> set[str]:
@@ -30,8 +39,10 @@ def roles_asked(argv: list[str]) -> set[str]:
 
 def prepare() -> None:
     """Set the environment of the one role that is asked for, if any."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # inherited from the process that started the workers
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:  # the role is inherited; the folder is the worker's own
+        _use(os.path.join(os.environ["PACS_DATA_DIR"], worker))
+        return
     roles = roles_asked(sys.argv[1:])
     if len(roles) > 1:
         raise SystemExit("one role a run: pytest tests/node, then tests/archive, then tests/web")
@@ -40,10 +51,15 @@ def prepare() -> None:
     for name in [name for name in os.environ if name.startswith("PACS_")]:
         if name != "PACS_REQUIRE_SERVICES":
             del os.environ[name]
-    os.environ["PACS_DATA_DIR"] = folder
-    os.environ["PACS_TRUST_DIR"] = os.path.join(folder, "trust")
+    _use(folder)
     for role in roles:
         os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS[role]
+        os.environ.update(OF_ROLE.get(role, {}))
+
+
+def _use(folder: str) -> None:
+    os.environ["PACS_DATA_DIR"] = folder
+    os.environ["PACS_TRUST_DIR"] = os.path.join(folder, "trust")
 
 
 prepare()

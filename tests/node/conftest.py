@@ -1,0 +1,93 @@
+"""A real node for tests: its disk, its index, its DICOM port; nothing stands in for anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from pydicom.dataset import Dataset
+
+from dicom_node.config import CONFIG
+from dicom_node.dimse.server import DicomServer
+from dicom_node.index.writer import IndexWriter
+from dicom_node.ingest.ingest import Arrival, Ingest, Result
+from dicom_node.store.blobs import ensure_folder
+from dicom_node.store.layout import Layout
+from pacs_common.tickets import TicketIssuer
+from tests.node.objects import encoded
+
+
+@pytest.fixture
+def layout() -> Iterator[Layout]:
+    """The node's empty disk."""
+    layout = Layout(CONFIG.data_dir)
+    _clear(layout)
+    cache.clear()
+    ensure_folder(layout.objects)
+    yield layout
+    _clear(layout)
+
+
+@pytest.fixture
+def ingest(layout: Layout, transactional_db: None) -> Iterator[Ingest]:
+    """The one way in, on an empty disk and index."""
+    index = IndexWriter()
+    yield Ingest(layout, index, CONFIG.reserve_bytes)
+    index.close()
+
+
+@pytest.fixture
+def take(ingest: Ingest) -> Callable[[Dataset], Result]:
+    """Take one data set in, as a modality would send it."""
+
+    def take(ds: Dataset, transfer_syntax: str = "1.2.840.10008.1.2.1", **said: str) -> Result:
+        return ingest.take(Arrival(encoded(ds, transfer_syntax), transfer_syntax, **said))
+
+    return take
+
+
+@pytest.fixture
+def server(layout: Layout, transactional_db: None) -> Iterator[DicomServer]:
+    """The node's DICOM port, on a free port."""
+    server = DicomServer(layout, "127.0.0.1", 0, reserve_bytes=CONFIG.reserve_bytes)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def ticket(tmp_path: Path) -> Callable[..., str]:
+    """Sign a ticket for this node: `ticket("dicomweb")`, `ticket("custody.read", study=uid)`."""
+
+    def ticket(scope: str, *, issuer: str = "", audience: str = "", **bound: object) -> str:
+        issuer = issuer or ("archive" if scope.startswith("custody") else "portal")
+        signer = TicketIssuer.at(issuer, tmp_path / f"{issuer}.key", CONFIG.trust_dir)
+        return signer.issue(audience or CONFIG.name, [scope], subject="tester", **bound)
+
+    return ticket
+
+
+@pytest.fixture
+def portal(client: Client, ticket: Callable[..., str]) -> Client:
+    """An HTTP client that comes with the portal's ticket for DICOMweb."""
+    client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {ticket('dicomweb')}"
+    return client
+
+
+@pytest.fixture
+def archive(ticket: Callable[..., str]) -> Callable[..., Client]:
+    """An HTTP client that comes with a ticket of the archive for one custody scope."""
+
+    def archive(scope: str, **bound: object) -> Client:
+        return Client(headers={"Authorization": f"Bearer {ticket(scope, **bound)}"})
+
+    return archive
+
+
+def _clear(layout: Layout) -> None:
+    for folder in (layout.objects, layout.quarantine, layout.journal, layout.renditions):
+        shutil.rmtree(folder, ignore_errors=True)
+    layout.checkpoint.unlink(missing_ok=True)
