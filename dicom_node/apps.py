@@ -1,5 +1,8 @@
 """The node as a Django application."""
 
+import logging
+import warnings
+
 import pydicom.config
 from django.apps import AppConfig
 from django.core.checks import Error, register
@@ -12,6 +15,8 @@ class DicomNodeConfig(AppConfig):
 
     def ready(self) -> None:
         """Read what modalities really send: warnings on odd values help nobody here."""
+        logging.getLogger("pydicom").setLevel(logging.ERROR)  # pydicom sets it at import
+        warnings.filterwarnings("ignore", module="pydicom")
         pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
         pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
 

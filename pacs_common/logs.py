@@ -45,5 +45,11 @@ def configuration(level: str = "INFO") -> dict[str, object]:
             "stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}
         },
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {"httpx": {"level": "WARNING"}, "pynetdicom": {"level": "WARNING"}},
+        "loggers": {
+            "httpx": {"level": "WARNING"},
+            "pynetdicom": {"level": "WARNING"},
+            # What these two say the caller is told, and it may hold a patient's data.
+            "pynetdicom.association": {"level": "CRITICAL"},
+            "pynetdicom.dsutils": {"level": "CRITICAL"},
+        },
     }

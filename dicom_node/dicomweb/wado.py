@@ -9,7 +9,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLosslessSV1,
+)
 
 from dicom_node.api.guard import allowed
 from dicom_node.api.header import read as read_header_or_stub
@@ -25,6 +31,11 @@ from pacs_common.errors import BadInput, NotAcceptable, NotFound
 
 DICOM, OCTETS, JPEG = "application/dicom", "application/octet-stream", "image/jpeg"
 _UNCOMPRESSED = {str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)}
+_NATIVE = {
+    *_UNCOMPRESSED,
+    str(ExplicitVRBigEndian),
+    str(DeflatedExplicitVRLittleEndian),
+}
 _LOSSY = {
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -156,11 +167,11 @@ def _for_frames(ranges: list[Accepted], stored: str) -> tuple[str, str]:
 
 def _frame_syntax(stored: str) -> str:
     """Return the syntax in which a frame leaves as stored: uncompressed ones as raw LE."""
-    return stored if UID(stored).is_encapsulated else str(ExplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian) if stored in _NATIVE else stored
 
 
 def _frame(ds: Dataset, index: int, syntax: str) -> bytes:
-    if syntax == ds.file_meta.TransferSyntaxUID and UID(syntax).is_encapsulated:
+    if syntax == ds.file_meta.TransferSyntaxUID and syntax not in _NATIVE:
         return encapsulated_frame(ds, index)
     return frame_as(ds, index, syntax)
 

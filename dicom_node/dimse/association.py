@@ -12,6 +12,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelFind,
     PatientRootQueryRetrieveInformationModelGet,
@@ -20,6 +21,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
     Verification,
+    register_uid,
 )
 
 from dicom_node.config import CONFIG
@@ -32,10 +34,21 @@ REJECTED_PERMANENT, BY_SERVICE_USER, CALLING_AE_UNKNOWN = 0x01, 0x01, 0x03  # PS
 # Pixels that lie elsewhere cannot be kept: JPIP references and SMPTE ST 2110 streams.
 _ELSEWHERE = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205))
 _SMPTE_2110 = "1.2.840.10008.1.2.7."
+_DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+_RETIRED_JPEG = [f"1.2.840.10008.1.2.4.{n}" for n in (52, 53, 54, 55, 56, *range(58, 67))]
 STORED_SYNTAXES = [
-    str(syntax)
-    for syntax in AllTransferSyntaxes
-    if syntax not in _ELSEWHERE and not syntax.startswith(_SMPTE_2110)
+    *(
+        str(syntax)
+        for syntax in AllTransferSyntaxes
+        if syntax not in _ELSEWHERE and not syntax.startswith(_SMPTE_2110)
+    ),
+    _DEFLATED_IMAGE_FRAME,
+    *_RETIRED_JPEG,
+]
+# Retired classes that old archives and old modalities still send (PS3.6 A).
+RETIRED_STORAGE = [
+    f"1.2.840.10008.5.1.4.1.1.{n}"
+    for n in ("3", "5", "6", "8", "9", "10", "12.3", "77.1", "77.2", "129")
 ]
 QUERY_SYNTAXES = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
 FIND = {
@@ -61,10 +74,11 @@ def application_entity() -> AE:
     ae.maximum_pdu_size = MAX_PDU_BYTES
     ae.maximum_associations = CONFIG.max_associations
     ae.add_supported_context(Verification, QUERY_SYNTAXES)
-    for context in AllStoragePresentationContexts:
-        ae.add_supported_context(
-            context.abstract_syntax, STORED_SYNTAXES, scu_role=True, scp_role=True
-        )
+    current = [str(context.abstract_syntax) for context in AllStoragePresentationContexts]
+    for number, sop_class in enumerate(RETIRED_STORAGE):
+        register_uid(sop_class, f"RetiredStorage{number}", StorageServiceClass)
+    for sop_class in [*current, *RETIRED_STORAGE]:
+        ae.add_supported_context(sop_class, STORED_SYNTAXES, scu_role=True, scp_role=True)
     for sop_class in [*FIND, *RETRIEVE]:
         ae.add_supported_context(sop_class, QUERY_SYNTAXES)
     return ae

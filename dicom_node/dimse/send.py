@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification
@@ -24,6 +24,7 @@ from pacs_common.errors import ArgensError, PeerUnreachable
 
 LOG = logging.getLogger(__name__)
 UNCOMPRESSED = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
+_config.STORE_SEND_CHUNKED_DATASET = True  # files leave as they are, never parsed
 MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: odd context ids from 1 to 255
 
 
@@ -136,7 +137,7 @@ def store(
 def _store_one(association: Association, path: Path) -> Sent:
     try:
         answer = association.send_c_store(path)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, InvalidDicomError) as error:
         return Sent(path, None, str(error))
     except RuntimeError as error:
         raise PeerUnreachable(f"the association ended: {error}") from None

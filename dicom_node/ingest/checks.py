@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import struct
 
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
-
 from dicom_node.index.entry import Identity, identify
 from dicom_node.store.part10 import Header
 from pacs_common.errors import NotDicom, UidMismatch
@@ -35,16 +33,12 @@ def check_identity(header: Header, affected_class: str, affected_uid: str) -> Id
     return identity
 
 
-def check_whole(header: Header, transfer_syntax: str) -> None:
+def check_whole(header: Header) -> None:
     """Raise NotDicom where an element from the pixels on ends beyond the data (a cut object).
 
     Only top-level elements and the fragments of encapsulated pixels are walked, never parsed.
     """
-    syntax = UID(transfer_syntax)
-    explicit = not syntax.is_implicit_VR
-    order = "<" if syntax.is_little_endian else ">"
-    if transfer_syntax == DeflatedExplicitVRLittleEndian:
-        order = "<"
+    explicit, order = not header.is_implicit, "<" if header.is_little_endian else ">"
     body, position = header.body, header.stopped_at
     while len(body) - position >= _PADDING_BYTES:
         position = _after_element(body, position, explicit, order)

@@ -68,7 +68,7 @@ class Ingest:
         """
         header = part10.parse_header(arrival.data_set, arrival.transfer_syntax)
         check_identity(header, arrival.affected_class, arrival.affected_uid)
-        check_whole(header, arrival.transfer_syntax)
+        check_whole(header)
         digest = hashlib.sha256(arrival.data_set).hexdigest()
         blobs.ensure_folder(self._layout.objects)
         blobs.require_space(self._layout.objects, len(arrival.data_set), self._reserve_bytes)

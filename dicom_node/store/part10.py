@@ -61,6 +61,16 @@ class Header:
     body: bytes
     stopped_at: int
 
+    @property
+    def is_implicit(self) -> bool:
+        """Whether it is really Implicit VR: some senders label it wrongly."""
+        return bool(self.data_set.original_encoding[0])
+
+    @property
+    def is_little_endian(self) -> bool:
+        """Whether it is Little Endian."""
+        return bool(self.data_set.original_encoding[1])
+
 
 def meta_group(sop_class: str, uid: str, transfer_syntax: str, origin: Provenance) -> bytes:
     """Return preamble, prefix and group 0002 for an object (PS3.10 7.1)."""
