@@ -18,6 +18,8 @@ RUN_JOB = "archive.run_job"
 DISPATCH_DUE = "archive.dispatch_due"
 SCAN = "archive.scan"
 
+_CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
+
 app = Celery("archive_node")
 
 
@@ -63,4 +65,7 @@ app.conf.update(
 
 @setup_logging.connect
 def _log_json_lines(**kwargs: object) -> None:
-    logging.config.dictConfig(logs.configuration(CONFIG.log_level))
+    config = logs.configuration(CONFIG.log_level)
+    quiet = {name: {"level": "WARNING"} for name in _CHATTY}
+    config["loggers"] = {**config["loggers"], **quiet}
+    logging.config.dictConfig(config)

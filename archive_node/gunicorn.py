@@ -9,4 +9,10 @@ workers = 2
 threads = 8
 timeout = 60
 graceful_timeout = 5
+control_socket_disable = True  # it would lie in the home folder, one for all roles
+
 logconfig_dict = logs.configuration(CONFIG.log_level)
+logconfig_dict["loggers"] = {
+    **logconfig_dict["loggers"],
+    "gunicorn.error": {"level": CONFIG.log_level, "handlers": ["stderr"], "propagate": False},
+}

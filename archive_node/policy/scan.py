@@ -59,12 +59,12 @@ def scan_all() -> None:
 def scan_node(name: str, now: datetime) -> Seen:
     """Read one node's facts and recall requests; make the jobs that follow from them."""
     client = nodes.client(name, subject="scan")
-    disk = client.status()["disk"]
     studies = 0
     for page in _pages(client):
         _keep(name, page, now)
         studies += len(page)
     _recall_what_is_wanted(name, client, now)
+    disk = client.status()["disk"]  # after the facts, so that nothing is evicted twice over
     _apply_rules(name, disk, now)
     return Seen(studies, disk)
 

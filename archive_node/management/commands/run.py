@@ -12,7 +12,7 @@ from archive_node import library, nodes
 from pacs_common import errors, processes
 
 ROOT = Path(__file__).resolve().parents[3]
-CELERY = (sys.executable, "-m", "celery", "-A", "archive_node")
+CELERY = (sys.executable, "-m", "celery", "-A", "archive_node", "--quiet")
 
 
 class Command(BaseCommand):
