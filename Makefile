@@ -1,0 +1,42 @@
+# Argens: `make demo` runs a hospital on this machine, `make test` passes the tests.
+
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast soak check lock clean venv venv-dev
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: venv ## run three nodes, the archive and the portal here, with a small sample day
+	@exec $(VENV_PYTHON) -m deploy.demo
+
+test: venv-dev ## run all the tests
+	@exec $(VENV_PYTHON) -m tests.support.run
+
+test-fast: venv-dev ## run the fast tests (under two minutes)
+	@exec $(VENV_PYTHON) -m tests.support.run --fast
+
+soak: venv-dev ## run the tests with the full counts (hours)
+	@exec $(VENV_PYTHON) -m tests.support.run --soak
+
+check: venv-dev ## the gate: format, lint, types, import contracts, migrations, tests
+	@exec $(VENV_PYTHON) -m tests.support.gate
+
+lock: venv-dev ## pin every library with its hashes from pyproject.toml
+	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url \
+		--no-emit-trusted-host --strip-extras -o requirements.txt pyproject.toml
+	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url \
+		--no-emit-trusted-host --strip-extras --allow-unsafe --extra dev \
+		-o requirements-dev.txt pyproject.toml
+
+clean: ## remove .venv, caches and the demo's data
+	rm -rf .venv var/demo .ruff_cache .mypy_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@$(PYTHON) deploy/bootstrap.py
+
+venv-dev:
+	@$(PYTHON) deploy/bootstrap.py --dev

@@ -1,0 +1,1 @@
+"""Putting Argens on a machine: the demo here, production beside it."""

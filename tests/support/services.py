@@ -1,0 +1,50 @@
+"""What tests need from the machine: a program or a folder, or a skip that says how to get it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED_DICOM = ROOT.parent / "shared" / "dicom"
+
+_DCMTK = (
+    "dcmdump dcmftest dcmdjpeg dcmodify dump2dcm echoscu findscu getscu movescu storescp storescu"
+)
+PACKAGES = {
+    **dict.fromkeys(_DCMTK.split(), "dcmtk"),
+    "gdcmconv": "libgdcm-tools",
+    "gdcminfo": "libgdcm-tools",
+    "chromium": "chromium",
+    "Orthanc": "orthanc",
+    "redis-server": "redis-server",
+    "postgres": "postgresql",
+    "strace": "strace",
+    "msgfmt": "gettext",
+    "git": "git",
+    "make": "make",
+}
+_ELSEWHERE = {
+    "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True),
+    "Orthanc": [Path("/usr/sbin/Orthanc")],
+    "redis-server": [Path("/usr/sbin/redis-server")],
+}
+
+
+def require(program: str) -> str:
+    """Return the path of a program, or skip with what to install."""
+    found = shutil.which(program)
+    if found is None:
+        found = next((str(path) for path in _ELSEWHERE.get(program, []) if path.exists()), None)
+    if found is None:
+        pytest.skip(f"needs {program}: apt-get install {PACKAGES[program]}")
+    return found
+
+
+def require_shared_dicom() -> Path:
+    """Return the folder of real DICOM files beside the repository, or skip."""
+    if not SHARED_DICOM.is_dir():
+        pytest.skip(f"no real DICOM files in {SHARED_DICOM}: they are not part of the repository")
+    return SHARED_DICOM
