@@ -26,6 +26,7 @@ from pacs_common.errors import CannotRender
 Array = NDArray[Any]
 DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 JPEG_PROGRESSIVE = ("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
+_END_OF_IMAGE = b"\xff\xd9"
 _RGB_IDS = (b"RGB", b"rgb")
 
 
@@ -93,6 +94,8 @@ def _jpeg_colours(header: FrameHeader, form: ImageFormat) -> str | None:
 def _jpeg_ls(data: bytes, form: ImageFormat) -> Cells:
     header = jpeg_header(data)
     _check_size(header, form)
+    if not data.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        data += _END_OF_IMAGE  # without it the decoder may search for ever
     decoded = imagecodecs.jpegls_decode(data, out=_blank(header, form))
     return _fitted(decoded, form, header, form.photometric)
 

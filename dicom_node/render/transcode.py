@@ -194,19 +194,25 @@ def _put_decoded(result: Dataset, ds: Dataset) -> None:
     form = ImageFormat.of(ds)
     photometric, data = _all_raw(ds, form)
     if form.is_float:
-        setattr(result, form.keyword, data)
+        _put(result, form.keyword, data)
         return
     vr = "OB" if form.cell.itemsize == 1 else "OW"
     result[_PIXEL_DATA] = DataElement(_PIXEL_DATA, vr, data + b"\0" * (len(data) % 2))
     if not form.is_encapsulated:
         return
-    result.PhotometricInterpretation = photometric
+    _put(result, "PhotometricInterpretation", photometric)
     if form.samples > 1:
-        result.PlanarConfiguration = 0
+        _put(result, "PlanarConfiguration", 0)
     if form.transfer_syntax in _DCT and result.get("LossyImageCompression") != "01":
-        result.LossyImageCompression = "01"
+        _put(result, "LossyImageCompression", "01")
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         result.pop(keyword, None)
+
+
+def _put(ds: Dataset, keyword: str, value: object) -> None:
+    """Set an element anew: the old one belongs to the caller's data set too."""
+    ds.pop(keyword, None)
+    setattr(ds, keyword, value)
 
 
 def _all_raw(ds: Dataset, form: ImageFormat) -> tuple[str, bytes]:

@@ -1,6 +1,8 @@
 """Decoding frames, finding codestreams, and the digest that is blind to the transfer syntax."""
 
 import io
+import random
+import struct
 
 import imagecodecs
 import numpy as np
@@ -318,8 +320,6 @@ def test_video_and_documents_are_named_as_such():
 @given(st.binary(max_size=300))
 @settings(deadline=None, max_examples=200)
 def test_codestream_headers_refuse_garbage_with_a_value_or_struct_error(data):
-    import struct
-
     for read_header in (jpeg_header, j2k_header):
         for prefix in (b"", b"\xff\xd8\xff", b"\xff\x4f\xff\x51"):
             try:
@@ -347,3 +347,29 @@ def test_a_damaged_real_file_never_raises_anything_but_our_own_errors(name, data
     except ArgensError as error:
         assert "\n" not in str(error)
     assert len(pixels.pixel_sha256(ds)) == 64
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (uid.JPEGLosslessSV1, lambda f: imagecodecs.jpeg8_encode(f, lossless=True, predictor=1)),
+        (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
+        (uid.JPEG2000Lossless, lambda f: imagecodecs.jpeg2k_encode(f, codecformat="j2k")),
+        (uid.HTJ2KLossless, lambda f: imagecodecs.htj2k_encode(f, reversible=True)),
+    ],
+)
+def test_a_damaged_codestream_ends_in_pixels_or_in_our_own_error(syntax, encode):
+    rng, frames = random.Random(1), ramp((1, 64, 64))
+    stream = bytes(encode(frames[0]))
+    for _ in range(120):
+        damaged = bytearray(stream)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(damaged) if rng.random() < 0.6 else 120)] = rng.randrange(256)
+        if rng.random() < 0.2:  # without its end marker one decoder searched for ever
+            damaged = damaged[: rng.randrange(2, len(damaged))]
+        try:
+            pixels.stored_frame(compressed(image(frames), syntax, [bytes(damaged)]), 0)
+        except CannotRender as error:
+            assert "\n" not in str(error)
