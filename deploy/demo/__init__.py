@@ -1,0 +1,1 @@
+"""`make demo`: the whole hospital on one machine, with a small sample day in it."""
