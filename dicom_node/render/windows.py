@@ -42,7 +42,11 @@ class Window:
     @classmethod
     def asked(cls, center: float, width: float, function: str | None) -> Window:
         """Return the window that a caller asks for, or raise BadInput."""
-        window = cls(float(center), float(width), (function or "LINEAR").replace("-", "_").upper())
+        name = (function or "LINEAR").replace("-", "_").upper()  # PS3.18 writes linear-exact
+        try:
+            window = cls(float(center), float(width), name)
+        except (TypeError, ValueError):
+            raise BadInput("a window's center and width are numbers") from None
         if not window.is_usable:
             raise BadInput(f"no window: center {center}, width {width}, {window.function}")
         return window

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicom_node.render import rendition, shades
@@ -241,6 +243,7 @@ def test_every_real_image_is_pictured_or_refused_with_one_line():
         (RenderOptions(window=(0, -1, "SIGMOID")), BadInput),
         (RenderOptions(window=(float("nan"), 1, None)), BadInput),
         (RenderOptions(window=(0, 10, "CUBIC")), BadInput),
+        (RenderOptions(window=("x", 10, None)), BadInput),
         (RenderOptions(quality=0), BadInput),
         (RenderOptions(viewport=(0, 10)), BadInput),
         (RenderOptions(format="gif"), NotAcceptable),
@@ -255,6 +258,32 @@ def test_objects_without_a_picture_say_so():
     for ds in (Dataset(), image(ramp(), photometric="RGB")):
         with pytest.raises(CannotRender):
             rendered(ds, 0)
+
+
+ATTRIBUTES = """Rows Columns SamplesPerPixel BitsAllocated BitsStored HighBit PixelRepresentation
+PhotometricInterpretation NumberOfFrames PlanarConfiguration WindowCenter WindowWidth RescaleSlope
+RescaleIntercept PixelPaddingValue PixelSpacing PixelAspectRatio VOILUTFunction VOILUTSequence
+ModalityLUTSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence""".split()
+NONSENSE = [None, "", 0, -1, 3, 16, 65535, 2**31, "1\\2", "nan", "1e400", "PALETTE COLOR"]
+NONSENSE += ["YBR_FULL_422", [1, 2], [0, 0], [], [Dataset()], b"ab", 1.5]
+
+
+@given(st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(NONSENSE), max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_nonsense_in_any_attribute_ends_in_a_picture_or_in_our_own_error(changes):
+    ds = image(ramp((2, 12, 10)), bits_stored=12)
+    for keyword, value in changes.items():
+        tag = tag_for_keyword(keyword)
+        vr = dictionary_VR(tag).split(" ")[0]
+        try:
+            ds[keyword] = DataElement(tag, vr, value, validation_mode=0)
+        except (ValueError, TypeError, OverflowError, AttributeError):
+            continue  # cannot be read from a file either
+    for use in (rendered, rendition.default_window, rendition.window_presets):
+        try:
+            use(ds, 0)
+        except ArgensError as error:
+            assert "\n" not in str(error)
 
 
 @pytest.mark.skipif(shutil.which("dcm2pnm") is None, reason="dcm2pnm (dcmtk) is not installed")
