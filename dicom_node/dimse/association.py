@@ -92,6 +92,7 @@ def admit(event: evt.Event) -> None:
     if why:
         LOG.warning("association rejected: %s", why, extra={"peer": requestor.address})
         event.assoc.acse.send_reject(REJECTED_PERMANENT, BY_SERVICE_USER, CALLING_AE_UNKNOWN)
+        event.assoc.kill()  # waits until the rejection has left
 
 
 def refusal(calling_ae: str, address: str) -> str:

@@ -205,16 +205,19 @@ def _add_quarantined(layout: Layout, hour: str, report: Report) -> None:
         except ArgensError as error:
             report.unreadable.append(f"quarantine/{hour}/{path.name}: {error}")
             continue
-        study = Study.objects.filter(uid=entry.identity.study).first()
-        conflict = writer.patient_conflict(study, entry.patient) if study else ""
-        same_uid = Instance.objects.filter(uid=entry.uid).exists()
-        reason = (
-            Quarantined.Reason.SAME_UID
-            if same_uid or not conflict
-            else Quarantined.Reason.OTHER_PATIENT
-        )
-        writer.quarantine(entry, reason, conflict)
+        writer.quarantine(entry, *_why_quarantined(entry))
         report.quarantined += 1
+
+
+def _why_quarantined(entry: Entry) -> tuple[str, str]:
+    """Return reason and detail as they were at arrival."""
+    known = Instance.objects.filter(uid=entry.uid, arrived_at__lte=entry.stored.arrived_at).first()
+    if known is not None:
+        detail = writer.same_uid_detail(known, entry.stored.received_sha256)
+        return Quarantined.Reason.SAME_UID, detail
+    study = Study.objects.filter(uid=entry.identity.study).first()
+    conflict = writer.patient_conflict(study, entry.patient) if study else ""
+    return Quarantined.Reason.OTHER_PATIENT, conflict
 
 
 def _unknown_objects(folder: Path, known: set[str]) -> Iterator[Path]:

@@ -153,6 +153,11 @@ def patient_conflict(study: Study, patient: tuple[str, str]) -> str:
     return f"study belongs to {study.issuer}/{study.patient_id}, object to {'/'.join(patient)}"
 
 
+def same_uid_detail(known: Instance, came_sha256: str) -> str:
+    """Return which two contents meet under one SOP Instance UID."""
+    return f"stored {known.received_sha256[:16]}, came {came_sha256[:16]}"
+
+
 def _study(entry: Entry) -> Study:
     study, is_new = Study.objects.get_or_create(
         uid=entry.identity.study,

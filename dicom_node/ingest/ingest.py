@@ -107,7 +107,7 @@ class Ingest:
         same_bytes = known.received_sha256 == entry.stored.received_sha256
         if same_bytes or is_same_image(self._layout, known, arrival, header):
             return Result(Outcome.DUPLICATE, entry.identity)
-        detail = f"stored {known.received_sha256[:16]}, came {entry.stored.received_sha256[:16]}"
+        detail = writer.same_uid_detail(known, entry.stored.received_sha256)
         return self._quarantine(arrival, entry, Quarantined.Reason.SAME_UID, detail)
 
     def _store(self, arrival: Arrival, entry: Entry) -> Result:

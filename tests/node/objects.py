@@ -10,6 +10,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, CTImageStorage
 
+EXPLICIT = "1.2.840.10008.1.2.1"
 STUDY, SERIES = "1.2.826.0.1.3680043.10.1361.1", "1.2.826.0.1.3680043.10.1361.1.1"
 
 

@@ -1,0 +1,297 @@
+"""Eviction on proof and recall of the exact bytes: what the archive may and may not do."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pydicom import dcmread
+
+from dicom_node.chores import digests
+from dicom_node.index import rebuild
+from dicom_node.models import EvictionPlan, Instance, RecallRequest, Study
+from dicom_node.store.journal import Journal
+from dicom_node.store.layout import STUB, THUMBNAIL
+from tests.node.objects import SERIES, STUDY, ct, without_pixels
+
+URL = f"/api/custody/studies/{STUDY}"
+
+
+@pytest.fixture
+def study(take, layout):
+    """A study of three instances whose digests are ready."""
+    for number in (1, 2, 3):
+        take(ct(number))
+    digests.compute(layout)
+    return Study.objects.get()
+
+
+@pytest.fixture
+def evict(archive):
+    """Post a plan: `evict(plan)` with a fresh ticket for it."""
+
+    def evict(plan, **other):
+        bound = {"plan": plan["plan_id"], "study": plan["study_uid"]} | other.get("ticket", {})
+        client = archive("custody.evict", **bound)
+        return client.post(
+            "/api/custody/evictions", json.dumps(plan), content_type="application/json"
+        )
+
+    return evict
+
+
+def plan_for(study, plan_id="p1", **changes):
+    study.refresh_from_db()
+    rows = Instance.objects.filter(series__study=study).order_by("uid")
+    copies = [{"vault": "vault-1", "volume": "A00001", "verified_at": "2026-11-21T10:00:00Z"}]
+    return {
+        "plan_id": plan_id,
+        "study_uid": study.uid,
+        "revision": study.revision,
+        "recalls": study.recalls,
+        "instances": [
+            {"sop_instance_uid": r.uid, "stored_sha256": r.stored_sha256, "copies": copies}
+            for r in rows
+        ],
+    } | changes
+
+
+def path_of(layout, uid, suffix=".dcm"):
+    return layout.object(Instance.objects.get(uid=uid).hour, uid, suffix)
+
+
+def test_facts_tell_what_the_archive_decides_by(study, archive):
+    page = archive("custody.read").get("/api/custody/studies").json()
+    (facts,) = page["studies"]
+    assert facts["patient_key"] == {"issuer": "FREJUS", "id": "FR-1"}
+    assert (facts["instances"], facts["online"], facts["revision"]) == (3, 3, 3)
+    assert facts["digests_ready"] and facts["modalities"] == ["CT"]
+
+
+def test_facts_are_paged_by_uid(take, archive):
+    for number in range(5):
+        take(ct(1, study=f"1.2.{number}", series=f"1.2.{number}.1"))
+    seen, after = [], ""
+    while after is not None:
+        page = archive("custody.read").get(f"/api/custody/studies?limit=2&after={after}").json()
+        seen += [facts["study_uid"] for facts in page["studies"]]
+        after = page["next"]
+    assert seen == [f"1.2.{number}" for number in range(5)]
+
+
+def test_digests_are_not_ready_before_the_chores_ran(take, archive):
+    take(ct())
+    (facts,) = archive("custody.read").get("/api/custody/studies").json()["studies"]
+    assert not facts["digests_ready"]
+
+
+def test_a_file_that_rotted_gets_no_digest_and_is_flagged(take, layout, archive):
+    take(ct())
+    path = path_of(layout, f"{SERIES}.1")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    digests.compute(layout)
+    row = Instance.objects.get()
+    assert row.damaged and not row.stored_sha256
+    (facts,) = archive("custody.read").get("/api/custody/studies").json()["studies"]
+    assert not facts["digests_ready"]
+
+
+def test_the_stored_file_is_served_byte_for_byte(study, archive, layout):
+    answer = archive("custody.read", study=STUDY).get(f"{URL}/instances/{SERIES}.1")
+    assert b"".join(answer.streaming_content) == path_of(layout, f"{SERIES}.1").read_bytes()
+    assert answer["ETag"].strip('"') == Instance.objects.get(uid=f"{SERIES}.1").stored_sha256
+
+
+def test_a_proven_plan_evicts_and_leaves_stubs(study, evict, layout):
+    answer = evict(plan_for(study)).json()
+    assert sorted(answer["evicted"]) == [f"{SERIES}.{n}" for n in (1, 2, 3)]
+    assert answer["freed_bytes"] > 0
+    assert not list(layout.objects.rglob("*.dcm"))
+    stub = dcmread(path_of(layout, f"{SERIES}.1", STUB))
+    assert stub == without_pixels(ct(1))
+    assert path_of(layout, f"{SERIES}.1", THUMBNAIL).read_bytes()[:2] == b"\xff\xd8"
+    study.refresh_from_db()
+    assert (study.evicted_count, study.online_bytes) == (3, 0)
+
+
+def test_the_same_plan_with_a_new_ticket_gets_the_stored_answer(study, evict):
+    plan = plan_for(study)
+    first = evict(plan).json()
+    assert evict(plan).json() == first
+
+
+def test_a_plan_that_was_interrupted_is_finished(study, evict, layout, monkeypatch):
+    plan = plan_for(study)
+    from dicom_node.custody.evict import Eviction
+
+    remove, removed = Eviction._remove, []
+
+    def dies_after_one(self, instance):
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(instance)
+        return remove(self, instance)
+
+    monkeypatch.setattr(Eviction, "_remove", dies_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        evict(plan)
+    monkeypatch.undo()
+    assert sorted(evict(plan).json()["evicted"]) == [f"{SERIES}.{n}" for n in (1, 2, 3)]
+    assert not list(layout.objects.rglob("*.dcm"))
+    study.refresh_from_db()
+    assert study.evicted_count == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ({"stored_sha256": "0" * 64}, "digest"),
+        ({"copies": []}, "verified"),
+        ({"copies": [{"vault": "v", "verified_at": None}]}, "verified"),
+        ({"sop_instance_uid": "1.2.3"}, "study"),
+    ],
+)
+def test_an_unproven_receipt_is_refused_alone(study, evict, layout, damage, reason):
+    plan = plan_for(study)
+    plan["instances"][0] |= damage
+    answer = evict(plan).json()
+    assert len(answer["evicted"]) == 2
+    assert reason in answer["refused"][0]["reason"]
+    assert path_of(layout, f"{SERIES}.1").exists()
+
+
+def test_a_file_that_changed_on_disk_is_not_evicted(study, evict, layout):
+    path = path_of(layout, f"{SERIES}.2")
+    path.write_bytes(path.read_bytes() + b"x")
+    answer = evict(plan_for(study)).json()
+    assert [r["sop_instance_uid"] for r in answer["refused"]] == [f"{SERIES}.2"]
+    assert path.exists()
+
+
+def test_a_study_in_use_stays(study, evict):
+    Study.objects.update(last_access_at=timezone.now() - timedelta(seconds=5))
+    answer = evict(plan_for(study)).json()
+    assert answer["evicted"] == [] and "in use" in answer["refused"][0]["reason"]
+
+
+def test_a_quarantined_uid_stays(study, evict, take):
+    other = ct(1)
+    other.PixelData = bytes(512)
+    take(other)
+    answer = evict(plan_for(study)).json()
+    assert "quarantine" in answer["refused"][0]["reason"]
+    assert len(answer["evicted"]) == 2
+
+
+def test_a_plan_is_void_after_an_arrival(study, evict, take):
+    plan = plan_for(study)
+    take(ct(4))
+    answer = evict(plan)
+    assert answer.status_code == 409 and "arrived" in answer.json()["detail"]
+
+
+def test_a_plan_is_void_after_a_recall(study, evict, archive, layout):
+    plan = plan_for(study, plan_id="old")
+    files = {n: path_of(layout, f"{SERIES}.{n}").read_bytes() for n in (1, 2, 3)}
+    evict(plan_for(study))
+    put(archive, f"{SERIES}.1", files[1])
+    answer = evict(plan)
+    assert answer.status_code == 409 and "recalled" in answer.json()["detail"]
+
+
+def test_a_ticket_for_another_plan_is_refused(study, evict):
+    assert evict(plan_for(study), ticket={"plan": "other"}).status_code == 409
+
+
+def test_a_ticket_for_another_study_is_refused(study, evict):
+    assert evict(plan_for(study), ticket={"study": "1.2.3"}).status_code == 403
+
+
+def test_a_ticket_is_used_once(study, archive):
+    plan = plan_for(study)
+    client = archive("custody.evict", plan="p1", study=STUDY)
+    assert post(client, plan).status_code == 200
+    EvictionPlan.objects.all().delete()
+    answer = post(client, plan)
+    assert answer.status_code == 409 and "used" in answer.json()["detail"]
+
+
+def post(client, plan):
+    return client.post("/api/custody/evictions", json.dumps(plan), content_type="application/json")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"plan_id": "p1"}', "nonsense"])
+def test_a_plan_that_is_none_is_bad_input(study, archive, body):
+    client = archive("custody.evict", plan="p1")
+    answer = client.post("/api/custody/evictions", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/problem+json"
+
+
+def put(archive, uid, content):
+    return archive("custody.recall", study=STUDY).put(
+        f"{URL}/instances/{uid}", content, content_type="application/dicom"
+    )
+
+
+def test_recall_restores_the_exact_file(study, evict, archive, layout):
+    path = path_of(layout, f"{SERIES}.1")
+    content = path.read_bytes()
+    evict(plan_for(study))
+    answer = put(archive, f"{SERIES}.1", content)
+    assert (answer.status_code, answer.json()) == (201, {"restored": True})
+    assert path.read_bytes() == content
+    assert not path_of(layout, f"{SERIES}.1", STUB).exists()
+    study.refresh_from_db()
+    assert (study.evicted_count, study.recalls, study.revision) == (2, 1, 3)
+
+
+def test_recall_twice_changes_nothing(study, evict, archive, layout):
+    content = path_of(layout, f"{SERIES}.1").read_bytes()
+    evict(plan_for(study))
+    put(archive, f"{SERIES}.1", content)
+    answer = put(archive, f"{SERIES}.1", content)
+    assert (answer.status_code, answer.json()) == (200, {"restored": False})
+
+
+@pytest.mark.parametrize("wrong", [lambda c: c[:-1] + b"x", lambda c: c[:-1], lambda c: c + b"x"])
+def test_recall_of_other_bytes_is_refused_and_leaves_nothing(study, evict, archive, layout, wrong):
+    content = path_of(layout, f"{SERIES}.1").read_bytes()
+    evict(plan_for(study))
+    assert put(archive, f"{SERIES}.1", wrong(content)).status_code in (400, 409)
+    assert not path_of(layout, f"{SERIES}.1").exists()
+    assert not list(layout.objects.rglob("*.part"))
+    assert put(archive, f"{SERIES}.1", content).status_code == 201
+
+
+def test_recall_of_what_the_node_never_had_is_404(study, archive):
+    assert put(archive, "1.2.3", b"x").status_code == 404
+
+
+def test_a_recall_request_leaves_the_list_when_all_is_back(study, evict, archive, layout):
+    files = {n: path_of(layout, f"{SERIES}.{n}").read_bytes() for n in (1, 2, 3)}
+    evict(plan_for(study))
+    RecallRequest.objects.create(study_uid=STUDY, requested_by="WS1")
+    wanted = archive("custody.read").get("/api/custody/recall-requests").json()["requests"]
+    assert [request["study_uid"] for request in wanted] == [STUDY]
+    for number, content in files.items():
+        put(archive, f"{SERIES}.{number}", content)
+    assert not RecallRequest.objects.exists()
+
+
+def test_the_journal_holds_the_receipt(study, evict, layout):
+    evict(plan_for(study))
+    records = Journal(layout.journal).of_study(STUDY)
+    assert [record["kind"] for record in records] == [rebuild.EVICTED] * 3
+    assert records[0]["copies"][0]["volume"] == "A00001"
+
+
+def test_an_evicted_file_is_not_served(study, evict, archive):
+    evict(plan_for(study))
+    answer = archive("custody.read", study=STUDY).get(f"{URL}/instances/{SERIES}.1")
+    assert answer.status_code == 503
+    assert answer["Retry-After"]
