@@ -11,7 +11,7 @@ env = Env()
 DATA_DIR = env.path("PACS_DATA_DIR", "var/portal", "Folder of the portal's database and keys.")
 TRUST_DIR = env.path("PACS_TRUST_DIR", "var/trust", "Folder of the roles' public keys.")
 SECRET_KEY = env.secret(
-    "PACS_SECRET_KEY",  # noqa: S106 - the setting's name
+    "PACS_SECRET_KEY",
     "Signs sessions and forms; generated at first start unless given.",
     kept_in=DATA_DIR / "secret.key",
 )

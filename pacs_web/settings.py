@@ -128,3 +128,4 @@ TIME_ZONE = "Europe/Paris"
 
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = configuration(config.LOG_LEVEL)
+LOGGING["loggers"]["axes"] = {"level": "WARNING"}  # type: ignore[index]

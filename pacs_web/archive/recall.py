@@ -55,8 +55,8 @@ def recall_state(request: HttpRequest, study: Study) -> RecallState:
     return RecallState(newest, volumes)
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Right.RECALL)
+@require_http_methods(["GET", "POST"])
 def recall(request: HttpRequest, study_uid: str) -> HttpResponse:
     """POST: ask for the recall. GET: the panel that the exam's page polls while it runs."""
     study = open_study(

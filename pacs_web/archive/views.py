@@ -24,8 +24,8 @@ JOBS_SHOWN = "50"
 UNPROCESSABLE = 422
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @requires(Right.ARCHIVE)
+@require_http_methods(["GET", "HEAD", "POST"])
 def archive(request: HttpRequest) -> HttpResponse:
     """Show the archive; POST starts a job."""
     nodes = [node.name for node in enabled_nodes()]
@@ -41,15 +41,15 @@ def archive(request: HttpRequest) -> HttpResponse:
     return redirect("archive")
 
 
-@require_GET
 @requires(Right.ARCHIVE)
+@require_GET
 def live(request: HttpRequest) -> HttpResponse:
     """Show what changes by itself: the page asks for it every three seconds."""
     return render(request, "archive/live.html", _state(request))
 
 
-@require_POST
 @requires(Right.ARCHIVE)
+@require_POST
 def retry(request: HttpRequest, job_id: int) -> HttpResponse:
     """Queue a failed job again."""
     try:

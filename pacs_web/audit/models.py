@@ -39,7 +39,7 @@ class AuditRows(models.QuerySet):
 
 
 class AuditEvent(models.Model):
-    """One thing that one person did; the person is kept by name, so that it outlives the account."""
+    """One act of one person, who is kept by name so that the row outlives the account."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     who = models.CharField(max_length=150)

@@ -14,8 +14,8 @@ from pacs_web.audit.models import Action, AuditEvent
 ROWS_A_PAGE = 50
 
 
-@require_GET
 @requires(Right.AUDIT)
+@require_GET
 def audit(request: HttpRequest) -> HttpResponse:
     """Show the rows, newest first, for a person, an act or a study."""
     asked = {name: request.GET.get(name, "").strip() for name in ("who", "action", "study")}

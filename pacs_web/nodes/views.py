@@ -14,8 +14,8 @@ from pacs_web.nodes.registry import clients, enabled_nodes
 from pacs_web.nodes.state import server_cards
 
 
-@require_GET
 @requires(Right.SERVERS)
+@require_GET
 def servers(request: HttpRequest) -> HttpResponse:
     """Show each node's state, or why it does not answer."""
     asked = clients(request.user.get_username())

@@ -30,8 +30,9 @@ def read_date(typed: str) -> date:
 class TypedDateField(forms.CharField):
     """A date as people type it; what is no day of the calendar gets a message beside it."""
 
-    def to_python(self, value: object) -> date | None:  # type: ignore[override]
-        typed = str(super().to_python(value))
+    def clean(self, value: object) -> date | None:  # type: ignore[override]
+        """Return the day, None where nothing was typed."""
+        typed = super().clean(value)
         if not typed:
             return None
         try:

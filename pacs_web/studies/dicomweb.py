@@ -39,8 +39,8 @@ _KEYS = {
 LIMIT = 1000
 
 
-@require_safe
 @requires_api(Right.VIEW, DICOMWEB)
+@require_safe
 def dicomweb(request: HttpRequest, path: str) -> HttpResponse | StreamingHttpResponse:
     """Answer a query from all nodes, and a retrieval from the node that holds the study."""
     path = path.strip("/")

@@ -29,8 +29,8 @@ BLOCK_BYTES = 256 * 1024
 Member = tuple[NodeClient, str, str]  # the node, the path below /dicom-web/, the name in the ZIP
 
 
-@require_GET
 @requires(Right.DOWNLOAD)
+@require_GET
 def download(
     request: HttpRequest, study_uid: str, series_uid: str = "", instance_uid: str = ""
 ) -> StreamingHttpResponse:

@@ -33,8 +33,8 @@ def clients_for(request: HttpRequest) -> Clients:
     return partial(clients, request.user.get_username())
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @requires(Right.SEARCH)
+@require_http_methods(["GET", "HEAD", "POST"])
 def search(request: HttpRequest) -> HttpResponse:
     """Take a search, keep it, and show what the chosen servers answer."""
     names = [node.name for node in enabled_nodes()]
@@ -97,8 +97,8 @@ def _page(
     return render(request, "studies/search.html", context, status=status)
 
 
-@require_GET
 @requires(Right.VIEW)
+@require_GET
 def study(request: HttpRequest, study_uid: str) -> HttpResponse:
     """Show one exam: the patient, its series, and where its images are."""
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)

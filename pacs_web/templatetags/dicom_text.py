@@ -56,7 +56,7 @@ def size(count: object) -> str:
     try:
         amount = float(count)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return "–"
+        return "-"
     if amount < 1000:
         return f"{amount:.0f} B"
     for unit in UNITS:

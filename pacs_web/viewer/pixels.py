@@ -29,8 +29,8 @@ REASONS = {
 }
 
 
-@require_GET
 @requires(Right.VIEW)
+@require_GET
 def rendered(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str, frame: int = 0
 ) -> HttpResponse | StreamingHttpResponse:
@@ -41,8 +41,8 @@ def rendered(
     return _picture(request, study_uid, path, params)
 
 
-@require_GET
 @requires(Right.VIEW)
+@require_GET
 def thumbnail(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str = ""
 ) -> HttpResponse | StreamingHttpResponse:

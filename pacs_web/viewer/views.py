@@ -25,8 +25,8 @@ from pacs_web.viewer.pictures import Picture, pictures_of
 from pacs_web.viewer.presets import presets
 
 
-@require_GET
 @requires(Right.VIEW)
+@require_GET
 def series(request: HttpRequest, study_uid: str, series_uid: str) -> HttpResponse:
     """Open the viewer at the first image of a series."""
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)
@@ -36,8 +36,8 @@ def series(request: HttpRequest, study_uid: str, series_uid: str) -> HttpRespons
     return redirect("image", study_uid, series_uid, pictures[0]["uid"])
 
 
-@require_GET
 @requires(Right.VIEW)
+@require_GET
 def image(request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str) -> HttpResponse:
     """Show one image among those of its series."""
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)
@@ -63,8 +63,8 @@ def image(request: HttpRequest, study_uid: str, series_uid: str, instance_uid: s
     return render(request, "viewer/image.html", context)
 
 
-@require_GET
 @requires(Right.VIEW)
+@require_GET
 def header(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str
 ) -> HttpResponse:

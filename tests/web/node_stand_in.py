@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.multival import MultiValue
 
 from pacs_common.errors import ArgensError, problem
 from pacs_common.tickets import TicketVerifier
@@ -36,8 +37,8 @@ SERIES_KEYS = (
     "Laterality"
 ).split()
 INSTANCE_KEYS = (
-    "SOPClassUID SOPInstanceUID InstanceNumber NumberOfFrames Rows Columns BitsAllocated BitsStored "
-    "PhotometricInterpretation WindowCenter WindowWidth ImagePositionPatient "
+    "SOPClassUID SOPInstanceUID InstanceNumber NumberOfFrames Rows Columns BitsAllocated "
+    "BitsStored PhotometricInterpretation WindowCenter WindowWidth ImagePositionPatient "
     "ImageOrientationPatient SliceLocation ImageLaterality PatientOrientation"
 ).split()
 
@@ -313,18 +314,23 @@ def metadata_of(one: Dataset) -> dict[str, Any]:
     return answer
 
 
+def window_of(one: Dataset, params: dict[str, str]) -> tuple[float, float]:
+    """Return the window that is asked for, else the first of the file."""
+    if "window" in params:
+        centre, width = params["window"].split(",")[:2]
+        return float(centre), float(width)
+    given = [one.get(keyword, 128) for keyword in ("WindowCenter", "WindowWidth")]
+    first = [value[0] if isinstance(value, MultiValue) else value for value in given]
+    return float(first[0]), float(first[1])
+
+
 def picture_of(one: Dataset, frame: int, params: dict[str, str]) -> bytes:
     """Return the windowed JPEG of a frame, no larger than the viewport."""
     pixels = (
         one.pixel_array if int(one.get("NumberOfFrames", 1)) == 1 else one.pixel_array[frame - 1]
     )
     values = pixels * float(one.get("RescaleSlope", 1)) + float(one.get("RescaleIntercept", 0))
-    given = params.get("window")
-    centre, width = (
-        map(float, given.split(",")[:2])
-        if given
-        else (float(one.get("WindowCenter", 128)), float(one.get("WindowWidth", 256)))
-    )
+    centre, width = window_of(one, params)
     shades = np.clip((values - (centre - width / 2)) / width, 0, 1) * 255
     image = Image.fromarray(shades.astype(np.uint8))
     if "viewport" in params:

@@ -1,4 +1,4 @@
-"""`manage.py web create-account NAME --group G`: asks for the password, never takes it as argument."""
+"""`manage.py web create-account NAME --group G`: the password is asked for, never an argument."""
 
 from __future__ import annotations
 

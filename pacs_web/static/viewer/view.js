@@ -6,6 +6,7 @@ const SIZES = [512, 1024, 2048, 4096];
 const DRAFT = 512; // while the window is being dragged, a small picture is enough
 const AHEAD = 4;
 const BEHIND = 2;
+const ARCHIVED = 503;
 
 export class View {
   zoom = 1;
@@ -90,6 +91,7 @@ export class View {
     const turn = ++this.#turn;
     const { picture, position } = this;
     if (!picture.pixels) return this.onFailed(position, 0);
+    if (!picture.online) return this.onFailed(position, ARCHIVED); // asking would start a recall
     const address = this.#address(picture);
     if (!this.dragging) this.#source.keepOnly(new Set([address, ...this.#neighbours()]));
     this.#loading = true;
@@ -126,7 +128,7 @@ export class View {
     for (let n = 1; n <= BEHIND; n += 1) offsets.push(-n * this.#direction);
     return offsets
       .map((offset) => this.pictures[this.position - 1 + offset])
-      .filter((picture) => picture?.pixels)
+      .filter((picture) => picture?.pixels && picture.online)
       .map((picture) => this.#address(picture));
   }
 

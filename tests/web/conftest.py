@@ -1,0 +1,81 @@
+"""People, nodes and browsers for the portal's tests; the nodes are real servers in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from pacs_web import config
+from pacs_web.accounts.models import Account
+from pacs_web.accounts.rights import GROUPS
+from pacs_web.nodes.models import Node
+from tests.web.made_studies import ct_study, report, rf_study
+from tests.web.node_stand_in import StandIn, node_stand_in
+
+PASSWORD = "corail-barrage-1959"
+
+
+@pytest.fixture
+def person(db: None) -> Callable[[str], Account]:
+    """Return a maker of people: one of each group, without the cost of a real password."""
+
+    def make(group: str) -> Account:
+        account, _ = Account.objects.get_or_create(username=group)
+        if group in GROUPS:
+            account.groups.add(Group.objects.get(name=group))
+        return account
+
+    return make
+
+
+@pytest.fixture
+def browser(person: Callable[[str], Account]) -> Callable[..., Client]:
+    """Return a maker of logged-in browsers: `browser("clinician")`."""
+
+    def make(group: str, **given: object) -> Client:
+        client = Client(**given)
+        client.force_login(person(group), "django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def clinician(browser: Callable[..., Client]) -> Client:
+    """A clinician's browser."""
+    return browser("clinician")
+
+
+@pytest.fixture
+def register(db: None) -> Callable[[StandIn], Node]:
+    """Return a function that tells the portal of a node."""
+
+    def add(node: StandIn | SimpleNamespace) -> Node:
+        count = Node.objects.count()
+        return Node.objects.create(name=node.name, url=node.url, position=count)
+
+    return add
+
+
+@pytest.fixture
+def nodes(register: Callable[[StandIn], Node]) -> Iterator[dict[str, StandIn]]:
+    """Two nodes that answer: CT with a stack, RF with a loop and a report."""
+    with ExitStack() as stack:
+        running = {
+            name: stack.enter_context(node_stand_in(name, held, config.TRUST_DIR))
+            for name, held in (("CT", ct_study()), ("RF", rf_study() + report()))
+        }
+        for node in running.values():
+            register(node)
+        yield running
+
+
+@pytest.fixture
+def ct(nodes: dict[str, StandIn]) -> StandIn:
+    """The node with the CT stack."""
+    return nodes["CT"]
