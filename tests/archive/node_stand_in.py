@@ -174,6 +174,7 @@ class NodeStandIn:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else 40 ms an answer
     node: NodeStandIn
 
     def do_GET(self) -> None:

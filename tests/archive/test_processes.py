@@ -17,7 +17,7 @@ import pytest
 from pacs_common.archive_client import ArchiveClient
 from pacs_common.errors import ArgensError
 from pacs_common.tickets import TicketIssuer
-from tests.archive.conftest import STUDY, unlike
+from tests.archive.conftest import unlike
 from tests.archive.node_stand_in import NodeStandIn, serving
 
 pytestmark = pytest.mark.slow
@@ -88,8 +88,8 @@ class Running:
     def is_ready(self) -> bool:
         return self.client.http.json("GET", "/readyz")["status"] == "ready"
 
-    def job(self, kind: str, state: str) -> dict[str, Any] | None:
-        found = self.client.jobs(kind=kind, state=state)
+    def job(self, kind: str, state: str, study_uid: str) -> dict[str, Any] | None:
+        found = self.client.jobs(kind=kind, state=state, study=study_uid)
         return found[0] if found else None
 
     def worker_pid(self) -> int:
@@ -111,10 +111,12 @@ class Running:
         self.client.http.close()
 
 
-@pytest.fixture
-def archive_running(tmp_path: Path) -> Iterator[Running]:
-    with serving(NodeStandIn("CT", tmp_path / "ct", tmp_path / "trust")) as node:
-        running = Running(node, tmp_path)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One archive for all tests of this file: it takes seconds to start and to stop."""
+    folder = tmp_path_factory.mktemp("archive")
+    with serving(NodeStandIn("CT", folder / "ct", folder / "trust")) as node:
+        running = Running(node, folder)
         try:
             eventually(running.is_ready)
             yield running
@@ -122,47 +124,49 @@ def archive_running(tmp_path: Path) -> Iterator[Running]:
             running.stop()
 
 
-def test_the_whole_circle_runs_by_itself_and_on_request_and_sigterm_stops_all(archive_running):
-    running, node = archive_running, archive_running.node
+def arrived(node: NodeStandIn, study_uid: str) -> dict[str, bytes]:
     for number in range(3):
-        node.arrive(STUDY, f"1.2.3.{number}", unlike(number))
-    before = node.online(STUDY)
+        node.arrive(study_uid, f"{study_uid}.{number}", unlike(number))
+    return node.online(study_uid)
 
-    copied = eventually(lambda: running.job("copy", "done"))
+
+def test_the_whole_circle_runs_by_itself_and_on_request(running):
+    node, study = running.node, "1.2.3"
+    before = arrived(node, study)
+
+    copied = eventually(lambda: running.job("copy", "done", study))
     assert copied["requested_by"] == "rule"
-    assert running.client.study(STUDY)["copies"][0]["verified_at"]
+    assert running.client.study(study)["copies"][0]["verified_at"]
 
-    running.client.request_job("evict", "CT", STUDY)
-    eventually(lambda: running.job("evict", "done"))
-    assert node.online(STUDY) == {}
+    running.client.request_job("evict", "CT", study)
+    eventually(lambda: running.job("evict", "done", study))
+    assert node.online(study) == {}
 
-    running.client.request_job("recall", "CT", STUDY)
-    eventually(lambda: running.job("recall", "done"))
-    assert node.online(STUDY) == before
+    running.client.request_job("recall", "CT", study)
+    eventually(lambda: running.job("recall", "done", study))
+    assert node.online(study) == before
 
+
+def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_ends_once(running):
+    node, study = running.node, "5.6.7"
+    node.delay_s = 0.7
+    arrived(node, study)
+    eventually(lambda: node.called(f"GET /api/custody/studies/{study}/instances") >= 2)
+    os.killpg(running.worker_pid(), signal.SIGKILL)
+
+    job = eventually(lambda: running.job("copy", "done", study))
+    assert job["attempts"] == 2
+    assert len(running.client.jobs(kind="copy", study=study)) == 1
+    (copy,) = running.client.study(study)["copies"]
+    assert copy["instances"] == 3 and copy["verified_at"]
+
+
+def test_sigterm_stops_every_process(running):
     pids = children(running.process.pid)
-    assert len(pids) >= 6
+    assert len(pids) >= 6  # supervisor, gunicorn and its workers, worker and its pool, beat
     running.stop()
     assert running.process.returncode == 0
     eventually(lambda: not any(is_alive(pid) for pid in pids), 10)
     log = running.log_file.read_text()
     assert "Traceback" not in log
     assert '"logger": "gunicorn.error"' in log and '"message": "job done"' in log
-
-
-def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_ends_once(
-    archive_running,
-):
-    running, node = archive_running, archive_running.node
-    node.delay_s = 0.7
-    for number in range(3):
-        node.arrive(STUDY, f"1.2.3.{number}", unlike(number))
-    eventually(lambda: node.called(f"GET /api/custody/studies/{STUDY}/instances") >= 2)
-    os.killpg(running.worker_pid(), signal.SIGKILL)
-
-    job = eventually(lambda: running.job("copy", "done"))
-    assert job["attempts"] == 2
-    assert len(running.client.jobs(kind="copy")) == 1
-    (copy,) = running.client.study(STUDY)["copies"]
-    assert copy["instances"] == 3 and copy["verified_at"]
-    assert running.client.volumes()[0]["used_bytes"] == copy["size_bytes"]
