@@ -19,7 +19,7 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 _TEMPORARY = ".new-"
 _ABANDONED_S = 3600.0  # a temporary file this old belongs to a process that died
 _LOW_WATER = 0.9  # eviction goes a little below the limit, so that it is not run for each file
-_SCAN_SHARE = 32  # the folder is measured again after writing 1/32 of the limit
+_SCAN_SHARE = 32  # measured again after writing 1/32 of the limit: others write too
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class RenditionCache:
         self._root = root
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
-        self._written_bytes: int | None = None  # since the last scan; None: never scanned
+        self._measured_bytes: int | None = None  # by the last scan; None: never scanned
+        self._written_bytes = 0  # since then, by this process
 
     def get_or_make(self, key: str, make: Callable[[], bytes]) -> bytes:
         """Return the content kept under `key`, or that of `make()`, which is then kept.
@@ -73,25 +74,26 @@ class RenditionCache:
 
     def _scan_is_due(self, size_bytes: int) -> bool:
         with self._lock:
-            if self._written_bytes is not None:
-                self._written_bytes += size_bytes
-                if self._written_bytes * _SCAN_SHARE < self._limit_bytes:
-                    return False
-            self._written_bytes = 0
-            return True
+            self._written_bytes += size_bytes
+            if self._measured_bytes is None:
+                return True
+            if self._measured_bytes + self._written_bytes > self._limit_bytes:
+                return True
+            return self._written_bytes * _SCAN_SHARE >= self._limit_bytes
 
     def _evict(self) -> None:
-        """Delete the least recently used files until the folder is below its limit."""
+        """Delete the least recently used files if the folder is above its limit."""
         entries = sorted(self._entries(), key=lambda entry: entry.used_at)
         total = sum(entry.size_bytes for entry in entries)
-        if total <= self._limit_bytes:
-            return
-        for entry in entries:
-            if total <= self._limit_bytes * _LOW_WATER:
-                return
-            with suppress(OSError):
-                entry.path.unlink()
-            total -= entry.size_bytes
+        if total > self._limit_bytes:
+            for entry in entries:
+                if total <= self._limit_bytes * _LOW_WATER:
+                    break
+                with suppress(OSError):
+                    entry.path.unlink()
+                total -= entry.size_bytes
+        with self._lock:
+            self._measured_bytes, self._written_bytes = total, 0
 
     def _entries(self) -> Iterator[_Entry]:
         now = time.time()

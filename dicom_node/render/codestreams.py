@@ -10,6 +10,7 @@ _JPEG_LS_SOF = 0xF7
 _NOT_SOF = (0xC4, 0xC8, 0xCC)  # DHT, JPG, DAC share the range of the frame headers
 _ADOBE_BYTES = 12  # decoders pass over a shorter Adobe segment
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC, SIZ
+_MAX_TILES = 65535
 _J2K_SEARCH_BYTES = 4096  # a JP2 box or two may stand before the codestream
 
 
@@ -76,6 +77,8 @@ def j2k_header(data: bytes) -> FrameHeader:
     if start < 0:
         raise ValueError("no JPEG 2000 codestream")
     x, y, x_offset, y_offset = struct.unpack_from(">4I", data, start + 8)
+    tiles = struct.unpack_from(">4I", data, start + 24)
+    _check_tiles((x, y), (x_offset, y_offset), tiles[:2], tiles[2:])
     (components,) = struct.unpack_from(">H", data, start + 40)
     depth = data[start + 42]
     return FrameHeader(
@@ -86,6 +89,19 @@ def j2k_header(data: bytes) -> FrameHeader:
         signed=bool(depth & 0x80),
         reproducible=_is_reversible(data, start + 2),
     )
+
+
+def _check_tiles(
+    ends: tuple[int, ...], offsets: tuple[int, ...], sizes: tuple[int, ...], first: tuple[int, ...]
+) -> None:
+    """Refuse what ISO/IEC 15444-1 B.3 forbids: over such tiles a decoder may work for ever."""
+    count = 1
+    for end, offset, size, origin in zip(ends, offsets, sizes, first, strict=True):
+        if not origin <= offset < end or not 0 < size or origin + size <= offset:
+            raise ValueError("the tiles of the codestream do not cover the image")
+        count *= -(-(end - origin) // size)
+    if count > _MAX_TILES:
+        raise ValueError("the codestream has more tiles than can be numbered")
 
 
 def _is_reversible(data: bytes, position: int) -> bool:

@@ -31,7 +31,7 @@ from tests.node.render_images import (
 
 # Real files that hold no picture, and why (a part of the line that a person reads).
 REFUSED = {
-    "JPEG2000-embedded-sequence-delimiter.dcm": "the codestream is 1024 x",
+    "JPEG2000-embedded-sequence-delimiter.dcm": "cannot be decoded",
     "MR_truncated.dcm": "the pixel data end before it",
     "badVR.dcm": "cannot be read",
     "nested_priv_SQ.dcm": "BitsAllocated is missing",
@@ -347,6 +347,18 @@ def test_a_damaged_real_file_never_raises_anything_but_our_own_errors(name, data
     except ArgensError as error:
         assert "\n" not in str(error)
     assert len(pixels.pixel_sha256(ds)) == 64
+
+
+@pytest.mark.timeout(30)
+def test_tiles_that_do_not_cover_the_image_are_refused_before_a_decoder_loops_over_them():
+    stream = bytearray(imagecodecs.htj2k_encode(ramp((64, 64)), reversible=True))
+    stream[39] = 31  # YTOsiz, behind YOsiz
+    with pytest.raises(ValueError, match="tiles"):
+        j2k_header(bytes(stream))
+    with pytest.raises(CannotRender):
+        pixels.stored_frame(
+            compressed(image(ramp((1, 64, 64))), uid.HTJ2KLossless, [bytes(stream)]), 0
+        )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
