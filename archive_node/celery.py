@@ -11,6 +11,7 @@ from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "archive_node.settings")
 
+from archive_node import broker
 from archive_node.config import CONFIG
 from pacs_common import logs
 
@@ -20,6 +21,7 @@ SCAN = "archive.scan"
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
+broker.use()
 app = Celery("archive_node")
 
 

@@ -26,8 +26,9 @@ def verify(work: Work, vault: Vault) -> None:
         node=work.node, study_uid=work.study_uid, verified_at=None, bad_since=None
     )
     copies = list(unproven.order_by("volume", "written_at").prefetch_related("contents"))
-    if copies:
-        work.expect(sum(copy.instances for copy in copies), sum(copy.size_bytes for copy in copies))
+    rows = [row for copy in copies for row in copy.contents.all()]
+    if rows:
+        work.expect(len(rows), sum(row.size_bytes for row in rows))
     problems = [problem for copy in copies if (problem := _prove(work, vault, copy, digests))]
     if problems:
         raise volume.Damaged(problems[0])

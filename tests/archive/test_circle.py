@@ -10,6 +10,7 @@ def test_a_study_is_copied_verified_evicted_and_recalled_byte_identical(head, va
     copied = run_job("copy")
     assert (copied.state, copied.error) == ("done", "")
     assert (copied.instances_done, copied.instances_total) == (3, 3)
+    assert (copied.bytes_done, copied.bytes_total) == (9000, 9000)
     copy = Copy.objects.get()
     assert (copy.volume, copy.revision, copy.instances) == ("A00001", 3, 3)
     assert copy.verified_at is not None
