@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pacs_common import kept_files
+
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -21,7 +23,7 @@ _FALSE = {"0", "false", "no", "off", ""}
 
 
 class SettingError(SystemExit):
-    """A setting that cannot be used: one line, and exit status 2."""
+    """A setting that cannot be used: one line on standard error, and exit status 1."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"setting {name}: {why}")
@@ -65,7 +67,7 @@ class Env:
 
     def path(self, name: str, default: str | Path, doc: str) -> Path:
         """Return an absolute path (which need not exist)."""
-        return self._read(name, "path", str(default), doc, lambda raw: Path(raw).absolute())
+        return self._read(name, "path", str(default), doc, _path)
 
     def pairs(self, name: str, default: str, doc: str) -> dict[str, str]:
         """Return `A=x,B=y` as a dict; a name twice, or a part without `=`, is refused."""
@@ -91,11 +93,16 @@ class Env:
         if name in self._environ:
             raise SettingError(name, f"is given twice, by itself and by {name}_FILE")
         try:
-            return Path(from_file).read_text(encoding="utf-8").strip()
+            content = Path(from_file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SettingError(
                 f"{name}_FILE", f"cannot read {from_file}: {error.strerror}"
             ) from None
+        except UnicodeDecodeError:
+            raise SettingError(f"{name}_FILE", f"{from_file} is not UTF-8 text") from None
+        if not content:
+            raise SettingError(f"{name}_FILE", f"{from_file} is empty")
+        return content
 
 
 def _bounded(kind: Callable[[str], N], low: N, high: N) -> Callable[[str], N]:
@@ -109,6 +116,12 @@ def _bounded(kind: Callable[[str], N], low: N, high: N) -> Callable[[str], N]:
         return value
 
     return convert
+
+
+def _path(raw: str) -> Path:
+    if not raw.strip():
+        raise ValueError("is not a path")
+    return Path(raw).absolute()
 
 
 def _boolean(raw: str) -> bool:
@@ -134,20 +147,11 @@ def _pairs(raw: str) -> dict[str, str]:
 
 def _kept_secret(name: str, kept_in: Path) -> str:
     try:
-        return kept_in.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        pass
-    own = kept_in.with_name(f"{kept_in.name}.{os.getpid()}")
-    try:
-        kept_in.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(48))
-        os.link(own, kept_in)  # whole or not at all: another process may be first
-    except FileExistsError:
-        pass
+        if not kept_in.exists():
+            kept_files.write_once(kept_in, secrets.token_urlsafe(48).encode(), 0o600)
+        kept = kept_in.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingError(name, f"cannot keep it in {kept_in}: {error.strerror}") from None
-    finally:
-        own.unlink(missing_ok=True)
-    return kept_in.read_text(encoding="utf-8").strip()
+    if not kept:
+        raise SettingError(name, f"{kept_in} is empty: remove it to have a new one made")
+    return kept

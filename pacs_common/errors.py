@@ -22,6 +22,10 @@ ArgensError                       0x0110  500
     `-- PeerUnreachable           0xA700  502   another role did not answer
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 
 class ArgensError(Exception):
     """Anything Argens can explain; `str(error)` is one line that a person can act on."""
@@ -106,6 +110,16 @@ class IndexUnavailable(Unavailable):
 
 class PeerUnreachable(Unavailable):
     http_status, title = 502, "Peer did not answer"
+
+
+def explained() -> Iterator[type[ArgensError]]:
+    """Yield every class of this tree below its root, parents first."""
+    waiting = ArgensError.__subclasses__()
+    while waiting:
+        kind = waiting.pop(0)
+        if kind.__module__ == __name__:
+            yield kind
+            waiting.extend(kind.__subclasses__())
 
 
 def problem(error: ArgensError) -> dict[str, object]:

@@ -16,16 +16,19 @@ from pacs_common import errors
 from pacs_common.logs import trace_id
 
 CHUNK_BYTES = 1 << 20
-_BY_STATUS: dict[int, type[errors.ArgensError]] = {
+_BY_STATUS: dict[int, type[errors.ArgensError]] = {  # where the answer's title says no more
     400: errors.BadInput,
     401: errors.NotAuthenticated,
     403: errors.Refused,
     404: errors.NotFound,
     406: errors.NotAcceptable,
+    408: errors.PeerUnreachable,
     409: errors.Conflict,
-    503: errors.NotOnline,
+    429: errors.Unavailable,
+    503: errors.Unavailable,
     507: errors.DiskFull,
 }
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL)
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,7 @@ class HttpClient:
             headers=headers,
             content={"json": body} if body is not None else {},
         )
-        if not response.content:
-            return None
-        try:
-            return response.json()
-        except ValueError:
-            raise errors.PeerUnreachable(f"{self.base_url} answered {path} with no JSON") from None
+        return self._parsed(response)
 
     def put_file(
         self,
@@ -99,10 +97,13 @@ class HttpClient:
         response = self._once(
             "PUT", path, token=token, params=None, headers=headers, content={"content": chunks}
         )
-        return response.json() if response.content else None
+        return self._parsed(response)
 
     def download(self, path: str, target: Path, *, token: str | None = None) -> Received:
-        """Stream a GET into `target` (synced), hashing on the way."""
+        """Stream a GET into `target` (not synced), hashing on the way.
+
+        Raises PeerUnreachable where the body breaks off; `target` is then incomplete.
+        """
         digest, size = hashlib.sha256(), 0
         with self.stream("GET", path, token=token) as response, target.open("wb") as file:
             for chunk in guarded(response.iter_bytes(CHUNK_BYTES), self.base_url):
@@ -127,17 +128,16 @@ class HttpClient:
         With `passing`, answers of 300 and more are yielded as they are (for a proxy);
         else they raise their error before anything is yielded.
         """
-        request = self._client.build_request(
-            method, path, params=params, headers=_headers(headers, token)
-        )
         try:
+            request = self._client.build_request(
+                method, path, params=params, headers=_headers(headers, token)
+            )
             response = self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
+        except _FAILURES as error:
+            raise self._failed(error) from None
         try:
             if response.status_code >= 300 and not passing:
-                response.read()
-                raise self._translated(response)
+                raise self._translated(self._read(response))
             yield response
         finally:
             response.close()
@@ -166,22 +166,37 @@ class HttpClient:
             response = self._client.request(
                 method, path, params=params, headers=_headers(headers, token), **content
             )
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
+        except _FAILURES as error:
+            raise self._failed(error) from None
         if response.status_code >= 300:
             raise self._translated(response)
         return response
 
-    def _unreachable(self, error: httpx.HTTPError) -> errors.PeerUnreachable:
-        what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
-        return errors.PeerUnreachable(f"{self.base_url}: {what}")
+    def _read(self, response: httpx.Response) -> httpx.Response:
+        try:
+            response.read()
+        except httpx.HTTPError as error:
+            raise self._failed(error) from None
+        return response
+
+    def _parsed(self, response: httpx.Response) -> Any:
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError:
+            path = response.request.url.path
+            raise errors.PeerUnreachable(f"{self.base_url} answered {path} with no JSON") from None
+
+    def _failed(self, error: Exception) -> errors.ArgensError:
+        if isinstance(error, httpx.InvalidURL):
+            return errors.BadInput(f"{self.base_url}: {error}")
+        return errors.PeerUnreachable(f"{self.base_url}: {_why(error)}")
 
     def _translated(self, response: httpx.Response) -> errors.ArgensError:
-        try:
-            detail = response.json().get("detail") or response.reason_phrase
-        except (ValueError, AttributeError):
-            detail = response.reason_phrase
-        kind = _BY_STATUS.get(response.status_code, errors.PeerUnreachable)
+        document = _problem(response)
+        detail = str(document.get("detail") or response.reason_phrase)
+        kind = _kind(response.status_code, document.get("title"))
         return kind(f"{self.base_url} answered {response.status_code}: {detail}")
 
 
@@ -190,13 +205,38 @@ def guarded(chunks: Iterator[bytes], who: str) -> Iterator[bytes]:
     try:
         yield from chunks
     except httpx.HTTPError as error:
-        raise errors.PeerUnreachable(f"{who} broke off: {error}") from None
+        raise errors.PeerUnreachable(f"{who} broke off: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "did not answer in time"
+    return str(error) or type(error).__name__
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _kind(status: int, title: object) -> type[errors.ArgensError]:
+    """Return the class of an answer: the one of this title and status, else that of the status."""
+    for kind in errors.explained():
+        if (kind.http_status, kind.title) == (status, title):
+            return kind
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return errors.BadInput if 400 <= status < 500 else errors.PeerUnreachable
 
 
 def _headers(headers: Mapping[str, str] | None, token: str | None) -> dict[str, str]:
     merged = dict(headers or {})
     if token:
         merged["Authorization"] = f"Bearer {token}"
-    if trace_id.get():
-        merged["X-Request-Id"] = trace_id.get()
+    trace = trace_id.get()
+    if trace and trace.isascii() and trace.isprintable():  # it may have come from anywhere
+        merged["X-Request-Id"] = trace
     return merged

@@ -29,7 +29,8 @@ class JsonLines(logging.Formatter):
         }
         if trace_id.get():
             line["trace"] = trace_id.get()
-        line.update({k: v for k, v in vars(record).items() if k not in _OWN_FIELDS})
+        added = {k: v for k, v in vars(record).items() if k not in _OWN_FIELDS}
+        line.update({k: v for k, v in added.items() if k not in line})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -12,17 +12,19 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 LOG = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 10.0
 RESTART_DELAY_S = 1.0
+POLL_S = 0.1
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,11 @@ class Program:
 
 
 class Supervisor:
-    """Starts programs in order, restarts what dies unasked, stops all in reverse order."""
+    """Starts programs in order, restarts what dies unasked, stops all in reverse order.
+
+    On Linux a child also gets SIGTERM when the thread that started it ends, so call `start`
+    and `watch` in the main thread.
+    """
 
     def __init__(
         self,
@@ -44,12 +50,17 @@ class Supervisor:
         *,
         restart: bool = True,
         on_death: Callable[[Program, int], None] | None = None,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
+        restart_delay_s: float = RESTART_DELAY_S,
     ) -> None:
         self._programs = list(programs)
         self._restart = restart
         self._on_death = on_death
+        self._stop_timeout_s = stop_timeout_s
+        self._restart_delay_s = restart_delay_s
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._stopping = threading.Event()
+        self._restart_at: dict[str, float] = {}
+        self._stopping = False  # no Event: a signal handler may not take its lock
 
     def start(self) -> None:
         """Start every program that is not running."""
@@ -59,44 +70,58 @@ class Supervisor:
 
     def watch(self) -> None:
         """Block until `stop` (or SIGTERM / SIGINT with `handle_signals`), minding the children."""
-        while not self._stopping.wait(0.2):
+        while not self._stopping:
             for program in self._programs:
-                code = self._running[program.name].poll()
-                if code is not None:
-                    self._died(program, code)
+                self._mind(program)
+            time.sleep(POLL_S)
 
     def stop(self) -> None:
-        """Ask every child to end, last started first; kill what has not ended in time."""
-        self._stopping.set()
-        children = list(reversed(self._running.values()))
+        """Ask every child to end, last started first; kill what has not ended in time.
+
+        What is killed goes with all that it started in its process group.
+        """
+        self._stopping = True
+        names = [program.name for program in reversed(self._programs)]
+        children = [self._running[name] for name in names if name in self._running]
         for child in children:
             _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        deadline = time.monotonic() + self._stop_timeout_s
         for child in children:
             try:
                 child.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                _signal(child, signal.SIGKILL)
+                _kill_group(child)
                 child.wait()
         self._running.clear()
+        self._restart_at.clear()
 
     def handle_signals(self) -> None:
         """Let SIGTERM and SIGINT end `watch`."""
 
         def ask(_signum: int, _frame: FrameType | None) -> None:
-            self._stopping.set()
+            self._stopping = True
 
         signal.signal(signal.SIGTERM, ask)
         signal.signal(signal.SIGINT, ask)
+
+    def _mind(self, program: Program) -> None:
+        child = self._running.get(program.name)
+        if child is not None:
+            code = child.poll()
+            if code is not None:
+                del self._running[program.name]
+                _kill_group(child)  # what it left behind may hold its port
+                self._died(program, code)
+        elif not self._stopping and time.monotonic() >= self._restart_at[program.name]:
+            self._running[program.name] = _spawn(program)
 
     def _died(self, program: Program, code: int) -> None:
         LOG.error("%s ended by itself", program.name, extra={"exit_code": code})
         if self._on_death is not None:
             self._on_death(program, code)
+        self._restart_at[program.name] = time.monotonic() + self._restart_delay_s
         if not self._restart:
-            self._stopping.set()
-        elif not self._stopping.wait(RESTART_DELAY_S):
-            self._running[program.name] = _spawn(program)
+            self._stopping = True
 
 
 def run(programs: Sequence[Program]) -> None:
@@ -120,7 +145,7 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(_die_with, os.getpid()),
         )
     finally:
         if output is not None:
@@ -132,6 +157,15 @@ def _signal(child: subprocess.Popen[bytes], signum: int) -> None:
         child.send_signal(signum)
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # nobody is left in it
+
+
+def _die_with(parent: int) -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before we asked
+            os.kill(os.getpid(), signal.SIGTERM)

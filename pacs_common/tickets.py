@@ -6,7 +6,6 @@ The portal and the archive each own a key and publish its public half as
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Iterable
@@ -14,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pacs_common import kept_files
 from pacs_common.errors import NotAuthenticated, Refused
 
 LIFETIME_S = 120
@@ -105,8 +106,10 @@ class TicketVerifier:
                 leeway=LEEWAY_S,
                 options={"require": ["iss", "aud", "sub", "exp", "jti", "scope"]},
             )
-        except (jwt.InvalidTokenError, ValueError) as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise NotAuthenticated(f"the ticket is not valid here: {error}") from None
+        if not isinstance(claims["scope"], str):
+            raise NotAuthenticated("the ticket is not valid here: its scope is not a text")
         return Ticket(
             issuer=claims["iss"],
             audience=self.audience,
@@ -115,7 +118,7 @@ class TicketVerifier:
             study=claims.get("study"),
             plan=claims.get("plan"),
             jti=claims["jti"],
-            expires_at=claims["exp"],
+            expires_at=int(claims["exp"]),
         )
 
     def _public_key(self, issuer: object) -> bytes:
@@ -132,9 +135,12 @@ def _kept_key(key_file: Path) -> Ed25519PrivateKey:
         pem = key_file.read_bytes()
     except FileNotFoundError:
         pem = _first_key(key_file)
-    key = serialization.load_pem_private_key(pem, password=None)
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{key_file} is not an Ed25519 key")
+        raise ValueError(f"{key_file} does not hold an Ed25519 private key")
     return key
 
 
@@ -144,7 +150,7 @@ def _first_key(key_file: Path) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _write_once(key_file, pem, 0o600)
+    kept_files.write_once(key_file, pem, 0o600)
     return key_file.read_bytes()
 
 
@@ -152,21 +158,5 @@ def _publish(key: Ed25519PrivateKey, target: Path) -> None:
     pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    if target.exists() and target.read_bytes() != pem:  # the key was replaced
-        target.unlink()
-    _write_once(target, pem, 0o644)
-
-
-def _write_once(target: Path, content: bytes, mode: int) -> None:
-    """Create `target` whole or not at all; several processes of a role may be first at once."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    own = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.link(own, target)
-    except FileExistsError:
-        pass
-    finally:
-        own.unlink(missing_ok=True)
+    if not target.exists() or target.read_bytes() != pem:  # the key is new, or was replaced
+        kept_files.replace(target, pem, 0o644)
