@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,30 @@ def test_missing_real_files_are_a_skip(monkeypatch, tmp_path):
     monkeypatch.setattr(services, "SHARED_DICOM", tmp_path / "absent")
     with pytest.raises(pytest.skip.Exception, match="no real DICOM files"):
         services.require_shared_dicom()
+
+
+def test_ctrl_c_is_no_traceback(tests):
+    put(tests, "contract", "import time\ndef test_long():\n    print('x'); time.sleep(60)\n")
+    code = (
+        "import sys; from pathlib import Path; from tests.support.run import main;"
+        f"sys.exit(main([], Path({str(tests)!r})))"
+    )
+    started = tests / "started"
+    (tests / "conftest.py").write_text(
+        f"def pytest_runtest_call(item):\n    open({str(started)!r}, 'w').close()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not started.exists() and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert out.splitlines()[-1] == "interrupted"

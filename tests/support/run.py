@@ -22,10 +22,14 @@ def main(arguments: list[str] | None = None, tests: Path = TESTS) -> int:
     """Run what is asked for and return the exit status, 1 on any failure."""
     options = _options(arguments)
     asked = Asked(fast=options.fast, soak=options.soak)
-    outcomes = []
-    for suite in _chosen(options, tests):
-        print(f"\n== {suite.name}", flush=True)
-        outcomes.append(run(suite, tests, asked))
+    outcomes: list[Outcome] = []
+    try:
+        for suite in _chosen(options, tests):
+            print(f"\n== {suite.name}", flush=True)
+            outcomes.append(run(suite, tests, asked))
+    except KeyboardInterrupt:
+        print("\n".join([*summary(outcomes)[:-1], "interrupted"]), flush=True)
+        return 130
     if os.environ.get("PACS_REQUIRE_SERVICES") == "1":
         for outcome in outcomes:
             forbid_missing_services(outcome)
