@@ -5,6 +5,7 @@ PS3.4 C.6.1.1 and C.6.2.1 (keys of the Query/Retrieve models), PS3.18 10.6.3.3 (
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -126,6 +127,9 @@ UNREADABLE = (
     LookupError,
     NotImplementedError,
     OverflowError,
+    RecursionError,
+    EOFError,
+    struct.error,
 )
 COUNTED = {"series_count", "instance_count"}
 UNIQUE_KEY = {P: "PatientID", S: "StudyInstanceUID", E: "SeriesInstanceUID", I: "SOPInstanceUID"}
@@ -144,17 +148,24 @@ def text_of(ds: Dataset, keyword: str) -> str:
     return "\\".join(str(part) for part in parts).replace("\0", "").strip()
 
 
+def is_number(text: str) -> bool:
+    """True for ASCII digits only: `str.isdigit` takes "²", which `int` refuses."""
+    return text.isascii() and text.isdigit()
+
+
 def date_of(text: str) -> str:
     """Return YYYYMMDD of a DA value (also of ACR-NEMA's YYYY.MM.DD), "" where it is none."""
     digits = text.replace(".", "").replace("-", "").strip()
-    return digits if len(digits) == 8 and digits.isdigit() else ""
+    return digits if len(digits) == 8 and is_number(digits) else ""
 
 
 def time_of(text: str) -> str:
     """Return a TM value as HHMMSS.FFFFFF without its padding (also of HH:MM:SS), "" for none."""
     plain = text.replace(":", "").strip()
     whole, _, fraction = plain.partition(".")
-    if not whole.isdigit() or len(whole) not in (2, 4, 6):
+    if not is_number(whole) or len(whole) not in (2, 4, 6):
+        return ""
+    if fraction and not is_number(fraction):
         return ""
     return f"{whole:0<6}.{fraction[:6]:0<6}"
 

@@ -7,17 +7,20 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from django.db.models import Lookup, Q, TextField
+from django.db.models import Exists, Lookup, OuterRef, Q, TextField
 
-from dicom_node.index.attributes import Attribute, Match, date_of, number_of, time_of
+from dicom_node.index.attributes import Attribute, Match, date_of, time_of
 from dicom_node.index.names import fold_name, fold_text
+from dicom_node.models import Series
 from pacs_common.errors import BadQuery
 from pacs_common.uids import MAX_LENGTH
 
-_DATE = re.compile(r"\d{8}\Z")
-_TIME = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?\Z")
+_DATE = re.compile(r"[0-9]{8}\Z")
+_TIME = re.compile(r"[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.[0-9]{1,6})?)?)?\Z")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,12}\Z")
 _UID = re.compile(r"[0-9.]{1,64}\Z")
 MAX_UIDS = 10_000
+MAX_KEY_CHARS = 256  # the longest text that is matched is a PN of three groups of 64
 
 
 @TextField.register_lookup
@@ -46,7 +49,7 @@ class DicomWild(Lookup):
 
 def is_universal(value: str) -> bool:
     """True for a key that matches everything, absent values too (PS3.4 C.2.2.2.3)."""
-    return value in ("", "*")
+    return value.strip(" \0") in ("", "*")
 
 
 def condition(attribute: Attribute, value: str, prefix: str = "") -> Q:
@@ -54,10 +57,12 @@ def condition(attribute: Attribute, value: str, prefix: str = "") -> Q:
 
     Raises BadQuery with one line where the value makes no sense for the attribute.
     """
-    if is_universal(value.strip()) or attribute.match is Match.NONE:
+    if is_universal(value) or attribute.match is Match.NONE:
         return Q()
     try:
-        return _BY_MATCH[attribute.match](f"{prefix}{attribute.column}", value.strip())
+        if attribute.match is not Match.UID:
+            _require_matchable(value)
+        return _BY_MATCH[attribute.match](f"{prefix}{attribute.column}", value.strip(" \0"))
     except BadQuery as error:
         raise BadQuery(f"{attribute.keyword}: {error}") from None
 
@@ -72,6 +77,13 @@ def split_uids(value: str) -> list[str]:
     if len(uids) > MAX_UIDS:
         raise BadQuery(f"more than {MAX_UIDS} UIDs in one key")
     return uids
+
+
+def _require_matchable(value: str) -> None:
+    if len(value) > MAX_KEY_CHARS:
+        raise BadQuery(f"more than {MAX_KEY_CHARS} characters")
+    if "\0" in value.strip(" \0"):
+        raise BadQuery("a NUL character cannot be matched")
 
 
 def _uid(column: str, value: str) -> Q:
@@ -90,29 +102,36 @@ def _folded(column: str, value: str) -> Q:
 
 
 def _name(column: str, value: str) -> Q:
+    if not value.strip("^= "):
+        return Q()  # empty components are an empty name
+    keys = [key for key in map(fold_name, value.split("=")) if key]
+    if not keys:
+        raise BadQuery(f"{value[:40]!r} holds nothing of a name")
     found = Q()
-    for group in filter(None, value.split("=")):
-        key = fold_name(group)
+    for key in keys:
         found |= _text(f"{column}_key", key)
+        if key.endswith("^*") and key.strip("^*"):  # trailing components may be absent
+            found |= _text(f"{column}_key", key.rstrip("^*"))
         if column.endswith("patient_name"):
             found |= Q(**{f"{column}_other_keys__wild": f"*={key}=*"})
     return found
 
 
 def _modalities(column: str, value: str) -> Q:
-    found = Q()
-    for modality in filter(None, re.split(r"[\\,]", value)):
-        wild = modality.strip().upper()
-        series = column.removesuffix("modalities") + "series__modality"
-        found |= _text(series, wild)
-    return found
+    """A study that has a series of one of these: asked without a join, so no row comes twice."""
+    wanted = Q()
+    for modality in filter(None, (part.strip() for part in re.split(r"[\\,]", value))):
+        wanted |= _text("modality", modality.upper())
+    if not wanted:
+        return Q()
+    study = OuterRef(f"{column.removesuffix('modalities')}id")
+    return Q(Exists(Series.objects.filter(wanted, study=study)))
 
 
 def _number(column: str, value: str) -> Q:
-    number = number_of(value)
-    if number is None:
-        raise BadQuery(f"{value[:40]!r} is not a number")
-    return Q(**{column: number})
+    if not _NUMBER.match(value):
+        raise BadQuery(f"{value[:40]!r} is not a whole number")
+    return Q(**{column: int(value)})
 
 
 def _range(low_high: Callable[[str], tuple[str, str]], column: str, value: str) -> Q:

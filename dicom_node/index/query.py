@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import F, Max, Q, QuerySet
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
 from dicom_node.config import CONFIG
-from dicom_node.index.attributes import ATTRIBUTES, LEVELS, Attribute, Level, Match
-from dicom_node.index.matching import condition
+from dicom_node.index.attributes import ATTRIBUTES, LEVELS, Attribute, Level, Match, number_of
+from dicom_node.index.matching import condition, is_universal
 from dicom_node.models import Instance, Series, Study
 from pacs_common.availability import Availability
 
@@ -29,7 +31,7 @@ _PREFIX = {
     },
 }
 _ORDER = {
-    Level.PATIENT: ["patient_name_key", "patient_id", "issuer"],
+    Level.PATIENT: ["patient_name_key", "patient_id", "issuer", "uid"],
     Level.STUDY: ["-study_date", "uid"],
     Level.SERIES: ["study__uid", F("number").asc(nulls_last=True), "uid"],
     Level.IMAGE: ["series__uid", F("number").asc(nulls_last=True), "uid"],
@@ -54,6 +56,12 @@ def known(keyword: str, level: Level) -> Attribute | None:
     return attribute
 
 
+def unmatched(query: Query) -> list[str]:
+    """Return the keys that have a value but are not compared: what the caller must be told."""
+    asked = (keyword for keyword, value in query.keys.items() if not is_universal(value))
+    return [k for k in asked if (a := known(k, query.level)) is None or a.match is Match.NONE]
+
+
 def find(query: Query) -> Iterator[Dataset]:
     """Yield one data set for each match, with every attribute that the index holds of it.
 
@@ -70,19 +78,19 @@ def count(query: Query) -> int:
 
 
 def _matching(query: Query) -> QuerySet[Any]:
-    wanted, crosses_series = Q(), False
+    wanted = Q()
     for keyword, value in query.keys.items():
         attribute = known(keyword, query.level)
-        if attribute is None:
-            continue
-        part = condition(attribute, value, _PREFIX[query.level][attribute.level])
-        crosses_series |= bool(part) and attribute.match is Match.MODALITIES
-        wanted &= part
+        if attribute is not None:
+            wanted &= condition(attribute, value, _PREFIX[query.level][attribute.level])
     rows = _MODEL[query.level].objects.filter(wanted)
-    if query.level is Level.PATIENT:
-        latest = rows.values("issuer", "patient_id").annotate(latest=Max("id")).values("latest")
-        return Study.objects.filter(id__in=latest)
-    return rows.distinct() if crosses_series else rows
+    return _latest_of_each_patient(rows) if query.level is Level.PATIENT else rows
+
+
+def _latest_of_each_patient(studies: QuerySet[Any]) -> QuerySet[Any]:
+    """Return one study a patient key; where the ID is empty, each study is a patient (rule 12)."""
+    latest = studies.values("issuer", "patient_id").annotate(latest=Max("id")).values("latest")
+    return studies.filter(Q(patient_id="") | Q(id__in=latest))
 
 
 def _rows(query: Query) -> Iterator[dict[str, Any]]:
@@ -116,15 +124,31 @@ def _put(ds: Dataset, attribute: Attribute, value: Any) -> None:
         value = value.get(attribute.keyword, "")
     if attribute.match is Match.TIME and value:
         value = value.removesuffix(".000000")
-    if isinstance(value, str) and "\\" in value:
-        value = value.split("\\")
     setattr(ds, attribute.keyword, _typed(attribute, value))
 
 
 def _typed(attribute: Attribute, value: Any) -> Any:
+    """Return a column's value as its VR wants it, None where it is absent or makes no sense."""
     if value in ("", None):
         return None if attribute.match is not Match.NAME else ""
-    return int(value) if attribute.keyword in ("BitsAllocated", "BitsStored") else value
+    if not isinstance(value, str):
+        return value
+    vr = dictionary_VR(attribute.keyword)
+    if vr == "US":
+        return number_of(value)
+    parts = value.split("\\")
+    if vr == "IS":
+        parts = [str(number) for part in parts if (number := number_of(part)) is not None]
+    if vr == "DS" and not all(_is_decimal(part) for part in parts):
+        return None
+    return parts if len(parts) > 1 else "".join(parts) or None
+
+
+def _is_decimal(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _availability(row: Mapping[str, Any]) -> str:
