@@ -91,9 +91,12 @@ class HttpClient:
         token: str | None = None,
         content_type: str = "application/dicom",
     ) -> Any:
-        """PUT the rest of an open file of `size_bytes`, streamed; return the JSON answer."""
+        """PUT the rest of an open file of `size_bytes`, streamed; return the JSON answer.
+
+        Raises BadInput where the file is not of that size.
+        """
         headers = {"Content-Type": content_type, "Content-Length": str(size_bytes)}
-        chunks = iter(lambda: source.read(CHUNK_BYTES), b"")
+        chunks = _exactly(source, size_bytes)
         response = self._once(
             "PUT", path, token=token, params=None, headers=headers, content={"content": chunks}
         )
@@ -206,6 +209,17 @@ def guarded(chunks: Iterator[bytes], who: str) -> Iterator[bytes]:
         yield from chunks
     except httpx.HTTPError as error:
         raise errors.PeerUnreachable(f"{who} broke off: {_why(error)}") from None
+
+
+def _exactly(source: IO[bytes], size_bytes: int) -> Iterator[bytes]:
+    left = size_bytes
+    while chunk := source.read(CHUNK_BYTES):
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise errors.BadInput(f"the file to send is not of {size_bytes} bytes")
 
 
 def _why(error: Exception) -> str:
