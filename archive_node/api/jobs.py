@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
@@ -45,9 +46,8 @@ def jobs(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     if request.method == "POST":
         return _ask(ticket, body(request))
     chosen = Job.objects.order_by("-id")
-    for name, field in (("state", "state"), ("kind", "kind"), ("study", "study_uid")):
-        if request.GET.get(name):
-            chosen = chosen.filter(**{field: request.GET[name]})
+    for field, value in _filters(request.GET).items():
+        chosen = chosen.filter(**{field: value})
     limit = _limit(request.GET.get("limit", "100"))
     return JsonResponse({"jobs": [as_json(job) for job in chosen[:limit]]})
 
@@ -66,18 +66,34 @@ def retry(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
     return JsonResponse({"job": as_json(again)}, status=202)
 
 
+def _filters(asked: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name, choices in (("state", Job.State.values), ("kind", Job.Kind.values)):
+        if asked.get(name):
+            if asked[name] not in choices:
+                raise errors.BadInput(f"{name} is one of {', '.join(choices)}")
+            found[name] = asked[name]
+    if asked.get("study"):
+        found["study_uid"] = Uid.parse(asked["study"], "study")
+    return found
+
+
 def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
-    kind, node = wanted.get("kind"), wanted.get("node")
+    kind, node = str(wanted.get("kind")), str(wanted.get("node"))
     if kind not in Job.Kind.values:
         raise errors.BadInput(f"kind is one of {', '.join(Job.Kind.values)}")
     if node not in names():
-        raise errors.BadInput(f"no node is called {str(node)[:40]!r} here")
+        raise errors.BadInput(f"no node is called {node[:40]!r} here")
     study_uid = Uid.parse(wanted.get("study_uid"), "study_uid")
     if kind != Job.Kind.RECALL:
         ticket.require("archive.operate", study_uid)
-    requested_by = str(wanted.get("requested_by") or ticket.subject)
+    requested_by = _printable(str(wanted.get("requested_by") or ticket.subject))
     made, _ = dispatch.request(kind, node, study_uid, requested_by)
     return JsonResponse({"job": as_json(made)}, status=202)
+
+
+def _printable(text: str) -> str:
+    return "".join(each for each in text if each.isprintable())
 
 
 def _found(job_id: int) -> Job:

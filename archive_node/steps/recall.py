@@ -76,7 +76,7 @@ def _send(work: Work, file: IO[bytes], row: CopiedInstance) -> None:
     home = staging.folder(work.job_id)
     home.mkdir(parents=True, exist_ok=True)
     sha256 = hashlib.sha256()
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=home) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(home)) as spool:
         for chunk in volume.chunks(file, volume.Extent(row.offset, row.size_bytes)):
             sha256.update(chunk)
             spool.write(chunk)

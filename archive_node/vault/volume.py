@@ -163,7 +163,7 @@ class _Hashing:
         self._source = source
         self._sha256 = hashlib.sha256()
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """Return the next bytes."""
         chunk = self._source.read(size)
         self._sha256.update(chunk)

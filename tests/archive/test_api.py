@@ -133,6 +133,11 @@ def test_a_request_that_makes_no_sense_is_a_clear_answer(node, operator, body):
     assert Job.objects.count() == 0
 
 
+def test_who_asked_is_kept_as_one_printable_line(node, operator):
+    response = operator.post("/api/jobs", asked() | {"requested_by": "dr\0 \nWho" + "o" * 500})
+    assert response.json()["job"]["requested_by"] == ("dr Who" + "o" * 500)[:200]
+
+
 def test_jobs_are_listed_newest_first_and_filtered(head, vault, reader):
     run_job("copy")
     run_job("evict")
@@ -145,6 +150,8 @@ def test_jobs_are_listed_newest_first_and_filtered(head, vault, reader):
     assert len(reader.get("/api/jobs", study=STUDY).json()["jobs"]) == 2
     assert len(reader.get("/api/jobs", kind="copy").json()["jobs"]) == 1
     assert len(reader.get("/api/jobs", limit="1").json()["jobs"]) == 1
+    for nonsense in ({"state": "x"}, {"kind": "\0"}, {"study": "1\0x"}, {"study": "../x"}):
+        assert is_problem(reader.get("/api/jobs", **nonsense), 400)
     for limit in ("0", "x", "-1", "100000", "²"):
         assert is_problem(reader.get("/api/jobs", limit=limit), 400)
 

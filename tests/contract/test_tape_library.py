@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,51 @@ def test_a_volume_without_its_label_is_no_volume_yet(tmp_path):
     assert [volume.label for volume in tape.volumes()] == ["A00001"]
     tape.append("CT/1/r1-1.tar", 1000, lambda file: file.write(b"x" * 1000))
     assert tape.append("CT/1/r2-1.tar", 1, lambda file: file.write(b"x")) == "A00002"
+
+
+APPEND = """
+import sys
+from pathlib import Path
+from archive_node.vault.tape import TapeLibrary
+library = TapeLibrary(Path(sys.argv[1]), drives=1, volume_bytes=1000)
+library.append("CT/1.2/r1-1.tar", 5, lambda file: file.write(b"bytes"))
+"""
+
+
+def test_a_member_is_synced_before_it_is_named_and_its_name_before_success(tmp_path):
+    """SIGKILL keeps the page cache: only the order of the system calls proves the power cut."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    root = tmp_path / "vault"
+    library(root)
+    trace = tmp_path / "trace"
+    calls = "openat,write,fsync,fdatasync,rename,close"
+    command = ["strace", "-f", "-y", "-o", str(trace), "-e", f"trace={calls}"]
+    ended = subprocess.run(
+        [*command, sys.executable, "-c", APPEND, str(root)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    if "ptrace" in ended.stderr and ended.returncode:
+        pytest.skip("strace may not trace here")
+    lines = [line for line in trace.read_text().splitlines() if "A00001" in line]
+
+    def position(call: str, *words: str) -> int:
+        return next(
+            number
+            for number, line in enumerate(lines)
+            if f" {call}(" in line and all(word in line for word in words)
+        )
+
+    written = position("write", ".partial/member>", '"bytes"')
+    synced = position("fsync", ".partial/member>")
+    renamed = position("rename", ".partial/member", "CT/1.2/r1-1.tar")
+    folder = next(
+        number
+        for number, line in enumerate(lines)
+        if number > renamed and " fsync(" in line and "A00001/CT/1.2>" in line
+    )
+    parents = [position("fsync", f"A00001{folder}>") for folder in ("", "/CT")]
+    assert written < synced < renamed < folder
+    assert max(parents) < renamed
