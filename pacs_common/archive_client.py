@@ -9,6 +9,7 @@ from typing import Any
 
 from pacs_common.http import HttpClient
 from pacs_common.tickets import TicketIssuer
+from pacs_common.uids import Uid
 
 AUDIENCE = "archive"
 
@@ -43,7 +44,7 @@ class ArchiveClient:
 
     def study(self, study_uid: str) -> dict[str, Any]:
         """Return a study's copies and jobs ({"copies": [], "jobs": []} where it has none)."""
-        return self._call("GET", f"/api/studies/{study_uid}", "archive.read")
+        return self._call("GET", f"/api/studies/{Uid.parse(study_uid)}", "archive.read")
 
     def request_job(self, kind: str, node: str, study_uid: str) -> dict[str, Any]:
         """Ask for "copy", "evict" or "recall" of a study; an open job of the kind is returned."""

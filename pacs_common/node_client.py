@@ -1,7 +1,8 @@
 """What a node offers over HTTP, as methods: used by the portal and the archive.
 
 The shapes are those of `docs/interfaces.md`; every call raises the errors of
-`pacs_common.errors` (PeerUnreachable where the node does not answer).
+`pacs_common.errors` (PeerUnreachable where the node does not answer). A UID that is unsafe in an
+address raises UnsafeUid, and nothing is sent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import httpx
 
 from pacs_common.http import HttpClient, Received
 from pacs_common.tickets import TicketIssuer
+from pacs_common.uids import Uid
 
 
 class NodeClient:
@@ -72,7 +74,7 @@ class NodeClient:
     def header(self, sop_uid: str) -> dict[str, Any]:
         """Return every element of an instance's header: see docs/interfaces.md."""
         return self.http.json(
-            "GET", f"/api/instances/{sop_uid}/header", token=self._ticket("dicomweb")
+            "GET", f"/api/instances/{Uid.parse(sop_uid)}/header", token=self._ticket("dicomweb")
         )
 
     def custody_studies(self, *, after: str = "", limit: int = 500) -> dict[str, Any]:
@@ -88,14 +90,14 @@ class NodeClient:
         """Return a study's instances with sizes and digests, and its journal records."""
         return self.http.json(
             "GET",
-            f"/api/custody/studies/{study_uid}",
+            _study(study_uid),
             token=self._ticket("custody.read", study=study_uid),
         )
 
     def fetch(self, study_uid: str, sop_uid: str, target: Path) -> Received:
         """Stream one stored file, byte for byte, into `target`."""
         return self.http.download(
-            f"/api/custody/studies/{study_uid}/instances/{sop_uid}",
+            f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
             target,
             token=self._ticket("custody.read", study=study_uid),
         )
@@ -103,7 +105,7 @@ class NodeClient:
     def put_back(self, study_uid: str, sop_uid: str, source: IO[bytes], size_bytes: int) -> Any:
         """Recall one instance: the node checks the bytes against its `stored_sha256`."""
         return self.http.put_file(
-            f"/api/custody/studies/{study_uid}/instances/{sop_uid}",
+            f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
             source,
             size_bytes,
             token=self._ticket("custody.recall", study=study_uid),
@@ -123,3 +125,7 @@ class NodeClient:
 
     def _ticket(self, scope: str, *, study: str | None = None, plan: str | None = None) -> str:
         return self._issuer.issue(self.name, [scope], subject=self.subject, study=study, plan=plan)
+
+
+def _study(uid: str) -> str:
+    return f"/api/custody/studies/{Uid.parse(uid)}"

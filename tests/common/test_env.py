@@ -57,8 +57,10 @@ def test_a_number_outside_its_bounds_or_not_finite_is_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("1", True), ("YES", True), (" on ", True), ("true", True)]
-    + [("0", False), ("No", False), ("off", False), ("false", False), ("", False)],
+    [
+        *((text, True) for text in ("1", "YES", " on ", "true")),
+        *((text, False) for text in ("0", "No", "off", "false", "")),
+    ],
 )
 def test_yes_and_no_have_their_usual_spellings(text, meant):
     assert env(PACS_B=text).boolean("PACS_B", not meant, DOC) is meant

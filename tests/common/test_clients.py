@@ -1,0 +1,158 @@
+"""The two clients ask what `docs/interfaces.md` says, each with a ticket for that and no more."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from pacs_common import errors
+from pacs_common.archive_client import ArchiveClient
+from pacs_common.node_client import NodeClient
+from pacs_common.tickets import TicketIssuer, TicketVerifier
+from tests.common.peer import breaks_off, peer, says, says_json
+
+UNSAFE = ["../secrets", "1.2/3", "1.2?x=1", "1.2#", "", "%2e%2e"]
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return TicketIssuer.at("archive", tmp_path / "key.pem", tmp_path / "trust"), tmp_path / "trust"
+
+
+@pytest.fixture
+def node(keys):
+    made = []
+
+    def make(served) -> NodeClient:
+        made.append(NodeClient("CT", served.url, keys[0], subject="job 7", retries=0))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.http.close()
+
+
+@pytest.fixture
+def archive(keys):
+    made = []
+
+    def make(served) -> ArchiveClient:
+        made.append(ArchiveClient(served.url, keys[0], subject="archivist"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.http.close()
+
+
+def ticket(keys, asked, audience):
+    kind, _, token = asked.headers["authorization"].partition(" ")
+    assert kind == "Bearer"
+    return TicketVerifier(audience, keys[1]).verify(token)
+
+
+PLAN = {"plan_id": "p-1", "study_uid": "1.2", "instances": []}
+NODE_CALLS = [
+    (lambda c: c.status(), {}, "GET", "/api/node", "status", None, None),
+    (lambda c: c.qido("studies", {"limit": 2}), [], "GET", "/dicom-web/studies?limit=2",
+     "dicomweb", None, None),
+    (lambda c: c.header("1.2.3"), {}, "GET", "/api/instances/1.2.3/header", "dicomweb", None, None),
+    (lambda c: c.custody_studies(after="1.2", limit=9), {}, "GET",
+     "/api/custody/studies?after=1.2&limit=9", "custody.read", None, None),
+    (lambda c: c.manifest("1.2"), {}, "GET", "/api/custody/studies/1.2", "custody.read", "1.2",
+     None),
+    (lambda c: c.put_back("1.2", "1.2.3", io.BytesIO(b"ab"), 2), {}, "PUT",
+     "/api/custody/studies/1.2/instances/1.2.3", "custody.recall", "1.2", None),
+    (lambda c: c.evict(PLAN), {}, "POST", "/api/custody/evictions", "custody.evict", "1.2", "p-1"),
+    (lambda c: c.recall_requests(), {"requests": []}, "GET", "/api/custody/recall-requests",
+     "custody.read", None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "method", "path", "scope", "study", "plan"),
+    NODE_CALLS,
+    ids=[f"{method} {path}" for _, _, method, path, *_ in NODE_CALLS],
+)
+def test_a_node_is_asked_with_a_ticket_for_that_alone(
+    node, keys, call, answer, method, path, scope, study, plan
+):
+    with peer(says_json(answer)) as served:
+        call(node(served))
+    (asked,) = served.asked
+    shown = ticket(keys, asked, "CT")
+    assert (asked.method, asked.path) == (method, path)
+    assert (shown.scopes, shown.study, shown.plan) == ({scope}, study, plan)
+    assert (shown.issuer, shown.subject) == ("archive", "job 7")
+
+
+def test_no_match_is_an_empty_list(node):
+    with peer(says(status=204)) as served:
+        assert node(served).qido("studies", {"PatientID": "?"}) == []
+    assert served.asked[0].headers["accept"] == "application/dicom+json"
+
+
+def test_a_dicomweb_answer_can_be_passed_on_as_it_is(node):
+    with peer(says(b"later", 503, "text/plain", Retry_After="9")) as served:
+        with node(served).dicomweb("studies/1.2", headers={"Accept": "image/jpeg"}) as answer:
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "9")
+            assert answer.read() == b"later"
+    assert served.asked[0].headers["accept"] == "image/jpeg"
+
+
+def test_a_stored_file_is_fetched_to_a_file(node, keys, tmp_path):
+    with peer(says(b"DICM", 200, "application/dicom")) as served:
+        received = node(served).fetch("1.2", "1.2.3", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == b"DICM" and received.size_bytes == 4
+    assert ticket(keys, served.asked[0], "CT").study == "1.2"
+
+
+def test_a_file_that_breaks_off_is_an_unreachable_node(node, tmp_path):
+    with peer(breaks_off(b"DI", of=4)) as served, pytest.raises(errors.PeerUnreachable):
+        node(served).fetch("1.2", "1.2.3", tmp_path / "got")
+
+
+@pytest.mark.parametrize("uid", UNSAFE)
+def test_a_uid_that_would_change_the_address_is_never_sent(node, archive, uid, tmp_path):
+    with peer(says_json({})) as served:
+        for call in (
+            lambda: node(served).manifest(uid),
+            lambda: node(served).header(uid),
+            lambda: node(served).fetch("1.2", uid, tmp_path / "got"),
+            lambda: node(served).put_back(uid, "1.2", io.BytesIO(b""), 0),
+            lambda: archive(served).study(uid),
+        ):
+            with pytest.raises(errors.BadInput):
+                call()
+    assert served.asked == []
+
+
+JOB = {"job": {"id": 4}}
+ARCHIVE_CALLS = [
+    (lambda c: c.status(), {}, "GET", "/api/status", "archive.read"),
+    (lambda c: c.jobs(state="failed"), {"jobs": []}, "GET", "/api/jobs?state=failed",
+     "archive.read"),
+    (lambda c: c.volumes(), {"volumes": []}, "GET", "/api/volumes", "archive.read"),
+    (lambda c: c.study("1.2"), {}, "GET", "/api/studies/1.2", "archive.read"),
+    (lambda c: c.request_job("copy", "CT", "1.2"), JOB, "POST", "/api/jobs", "archive.operate"),
+    (lambda c: c.request_job("recall", "CT", "1.2"), JOB, "POST", "/api/jobs", "archive.recall"),
+    (lambda c: c.retry_job(4), JOB, "POST", "/api/jobs/4/retry", "archive.operate"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "answer", "method", "path", "scope"), ARCHIVE_CALLS)
+def test_the_archive_is_asked_with_a_ticket_for_that_alone(
+    archive, keys, call, answer, method, path, scope
+):
+    with peer(says_json(answer)) as served:
+        call(archive(served))
+    (asked,) = served.asked
+    assert (asked.method, asked.path) == (method, path)
+    assert ticket(keys, asked, "archive").scopes == {scope}
+
+
+def test_a_job_says_on_whose_behalf_it_is_asked_for(archive):
+    with peer(says_json(JOB)) as served:
+        assert archive(served).request_job("evict", "CT", "1.2") == {"id": 4}
+    assert b'"requested_by":"archivist"' in served.asked[0].body

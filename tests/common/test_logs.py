@@ -1,0 +1,105 @@
+"""Logs: one JSON object a line, under the id of its request or association."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from pacs_common.logs import JsonLines, trace_id
+
+PROGRAM = """
+import logging, logging.config
+from pacs_common.logs import configuration
+logging.config.dictConfig(configuration("{level}"))
+"""
+
+
+def line(message: object = "stored", *args: object, level: int = logging.INFO, **extra: object):
+    record = logging.Logger("dicom_node.ingest").makeRecord(
+        "dicom_node.ingest", level, "file.py", 1, message, args, None, extra=extra
+    )
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    return json.loads(text)
+
+
+def written(code: str, level: str = "INFO") -> list[dict[str, object]]:
+    program = PROGRAM.format(level=level) + code
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    return [json.loads(text) for text in done.stderr.splitlines()]
+
+
+def test_a_line_says_when_how_severe_where_and_what():
+    said = line("stored %d instances from %s", 3, "CT1", level=logging.WARNING)
+    assert said["message"] == "stored 3 instances from CT1"
+    assert (said["level"], said["logger"]) == ("WARNING", "dicom_node.ingest")
+    assert said["at"].endswith("+00:00")
+    assert set(said) == {"at", "level", "logger", "message"}
+
+
+def test_what_is_passed_as_extra_is_a_field():
+    assert line(peer="10.0.0.1", count=2)["count"] == 2
+    assert line(folder=pytest)["folder"].startswith("<module")
+
+
+def test_an_extra_never_hides_the_line_s_own_fields():
+    assert line(level_="x", at="never", logger="y")["logger"] == "dicom_node.ingest"
+    assert line(at="never")["at"] != "never"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "é", '"', "\x00\x1b[31m", "\u2028"])
+def test_whatever_is_logged_stays_on_one_line(text):
+    assert line(text)["message"] == text
+
+
+def test_an_exception_stays_on_the_line():
+    try:
+        raise ValueError("broken\nfile")
+    except ValueError:
+        record = logging.Logger("x").makeRecord("x", 40, "f", 1, "failed", (), sys.exc_info())
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    assert "ValueError: broken\nfile" in json.loads(text)["exception"]
+
+
+def test_a_line_carries_the_trace_of_its_own_request():
+    def request(name: str, seen: dict[str, object]) -> None:
+        trace_id.set(name)
+        seen[name] = line()["trace"]
+
+    seen: dict[str, object] = {}
+    threads = [threading.Thread(target=request, args=(name, seen)) for name in ("a1", "b2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"a1": "a1", "b2": "b2"}
+    assert "trace" not in line()
+
+
+def test_a_program_writes_json_lines_to_standard_error():
+    lines = written("logging.getLogger('a').warning('é %s', 1, extra={'n': 2})")
+    assert [(said["message"], said["n"]) for said in lines] == [("é 1", 2)]
+
+
+def test_the_level_is_obeyed():
+    code = "log = logging.getLogger('a'); log.info('quiet'); log.error('loud')"
+    assert [said["message"] for said in written(code, "ERROR")] == ["loud"]
+    assert [said["message"] for said in written(code, "INFO")] == ["quiet", "loud"]
+
+
+def test_libraries_that_would_log_a_patients_data_or_each_request_are_quiet():
+    code = (
+        "logging.getLogger('pynetdicom.association').error('a name')\n"
+        "logging.getLogger('pynetdicom.dsutils').error('a name')\n"
+        "logging.getLogger('httpx').info('GET /?PatientName=...')\n"
+    )
+    assert written(code) == []
