@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import lru_cache
 
 from django.http import HttpRequest
 
@@ -11,6 +10,8 @@ from pacs_common.archive_client import ArchiveClient
 from pacs_common.errors import PeerUnreachable
 from pacs_web import config
 from pacs_web.nodes.registry import ticket_issuer
+
+_CLIENTS: dict[tuple[str, float], ArchiveClient] = {}
 
 
 def archive_for(request: HttpRequest) -> ArchiveClient:
@@ -22,6 +23,15 @@ def archive_for(request: HttpRequest) -> ArchiveClient:
     return client
 
 
-@lru_cache(maxsize=4)
+def close_clients() -> None:
+    """Let go of every connection to the archive."""
+    while _CLIENTS:
+        _CLIENTS.popitem()[1].http.close()
+
+
 def _shared_client(url: str, read_s: float) -> ArchiveClient:
-    return ArchiveClient(url, ticket_issuer(), subject="", read_s=read_s)
+    client = _CLIENTS.get((url, read_s))
+    if client is None:
+        made = ArchiveClient(url, ticket_issuer(), subject="", read_s=read_s)
+        client = _CLIENTS.setdefault((url, read_s), made)
+    return client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
@@ -13,6 +14,8 @@ from pacs_web.nodes.models import Node
 
 ISSUER = "portal"
 STREAM_READ_S = 30.0
+_CLIENTS: dict[tuple[str, str, float], NodeClient] = {}
+_CLIENTS_LOCK = threading.Lock()
 
 
 def register_nodes(addresses: Mapping[str, str]) -> None:
@@ -48,14 +51,28 @@ def ticket_issuer() -> TicketIssuer:
     return TicketIssuer.at(ISSUER, config.DATA_DIR / "portal.key.pem", config.TRUST_DIR)
 
 
+def close_clients() -> None:
+    """Let go of every connection to the nodes; the next question opens new ones."""
+    with _CLIENTS_LOCK:
+        for client in _CLIENTS.values():
+            client.http.close()
+        _CLIENTS.clear()
+
+
 def _on_behalf(subject: str, node: Node, read_s: float) -> NodeClient:
     client = copy.copy(_shared_client(node.name, node.url, read_s))
     client.subject = subject
     return client
 
 
-@lru_cache(maxsize=256)
 def _shared_client(name: str, url: str, read_s: float) -> NodeClient:
     """One connection pool for each node: making one costs more than most questions."""
-    connect_s = min(2.0, read_s)
-    return NodeClient(name, url, ticket_issuer(), subject="", connect_s=connect_s, read_s=read_s)
+    with _CLIENTS_LOCK:
+        client = _CLIENTS.get((name, url, read_s))
+        if client is None:
+            connect_s = min(2.0, read_s)
+            client = NodeClient(
+                name, url, ticket_issuer(), subject="", connect_s=connect_s, read_s=read_s
+            )
+            _CLIENTS[name, url, read_s] = client
+        return client

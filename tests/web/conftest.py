@@ -7,17 +7,40 @@ from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.models import Group
 from django.test import Client
 
 from pacs_web import config
 from pacs_web.accounts.models import Account
 from pacs_web.accounts.rights import GROUPS
+from pacs_web.archive import asking
+from pacs_web.nodes import registry
 from pacs_web.nodes.models import Node
 from tests.web.made_studies import ct_study, report, rf_study
 from tests.web.node_stand_in import StandIn, node_stand_in
 
 PASSWORD = "corail-barrage-1959"
+
+
+class QuickArgon2(Argon2PasswordHasher):
+    """The real hasher with a cost that a test can pay."""
+
+    time_cost, memory_cost, parallelism = 1, 64, 1
+
+
+@pytest.fixture
+def cheap_hashes(settings: object) -> None:
+    """Make passwords cost little."""
+    settings.PASSWORD_HASHERS = ["tests.web.conftest.QuickArgon2"]
+
+
+@pytest.fixture(autouse=True)
+def _connections_let_go() -> Iterator[None]:
+    """Close the portal's connections after each test: its nodes are gone then."""
+    yield
+    registry.close_clients()
+    asking.close_clients()
 
 
 @pytest.fixture

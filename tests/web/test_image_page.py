@@ -13,6 +13,7 @@ from django.test import Client
 from PIL import Image
 
 from pacs_web.audit.models import AuditEvent
+from pacs_web.federation import locate
 from pacs_web.nodes.models import Node
 from pacs_web.viewer.pictures import pictures_of, sorted_instances
 from tests.web.made_studies import CT_STUDY, RF_STUDY, SR_STUDY
@@ -117,8 +118,6 @@ def test_a_picture_of_a_dead_server_is_a_placeholder_that_says_so(
 def test_a_picture_is_taken_from_the_copy_that_answers(
     ct: StandIn, register: Callable[[SimpleNamespace], Node], clinician: Client
 ) -> None:
-    from pacs_web.federation import locate
-
     register(SimpleNamespace(name="DEAD", url="http://127.0.0.1:9"))
     Node.objects.filter(name="DEAD").update(position=0)
     Node.objects.filter(name="CT").update(position=9)
