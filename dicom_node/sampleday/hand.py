@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,14 +11,24 @@ from dicom_node.sampleday.projection import Array, Projection, Spot
 
 ROWS, COLUMNS, SPACING_MM = 1185, 880, 0.2  # half the plate's resolution
 
-# A right hand with its thumb at the film's left. Each ray: metacarpal base and head, the
-# fingers' direction (degrees from upright), then (length, radius) of its phalanges.
+
+class _Ray(NamedTuple):
+    """A metacarpal and its finger; the direction in degrees from upright."""
+
+    base: Spot
+    head: Spot
+    degrees: float
+    phalanges: list[tuple[float, float]]  # length, radius
+    radius: float
+
+
+# A right hand with its thumb at the film's left.
 _RAYS = [
-    ((-28, 40), (-54, 6), -40, [(31, 5.4), (23, 5.0)], 5.6),
-    ((-17, 32), (-27, -30), -10, [(40, 5.2), (24, 4.4), (18, 3.9)], 5.0),
-    ((-4, 31), (-5, -36), -2, [(44, 5.4), (29, 4.5), (19, 4.0)], 5.0),
-    ((8, 32), (15, -28), 6, [(41, 5.0), (27, 4.2), (19, 3.8)], 4.4),
-    ((18, 35), (33, -17), 15, [(33, 4.4), (19, 3.8), (17, 3.4)], 4.2),
+    _Ray((-28, 40), (-54, 6), -40, [(31, 5.4), (23, 5.0)], 5.6),
+    _Ray((-17, 32), (-27, -30), -10, [(40, 5.2), (24, 4.4), (18, 3.9)], 5.0),
+    _Ray((-4, 31), (-5, -36), -2, [(44, 5.4), (29, 4.5), (19, 4.0)], 5.0),
+    _Ray((8, 32), (15, -28), 6, [(41, 5.0), (27, 4.2), (19, 3.8)], 4.4),
+    _Ray((18, 35), (33, -17), 15, [(33, 4.4), (19, 3.8), (17, 3.4)], 4.2),
 ]
 _CARPALS = [
     ((-21, 53), (7.5, 11.5), 35), ((-5, 58), (8, 8.5), 0), ((10, 56), (7.5, 8), -20),
@@ -58,7 +69,7 @@ class _Placing:
         return x * cosine - y * sine + self.shift[0], x * sine + y * cosine + self.shift[1]
 
 
-def _ray(place: _Placing, flesh: Projection, bones: Projection, ray: tuple) -> None:
+def _ray(place: _Placing, flesh: Projection, bones: Projection, ray: _Ray) -> None:
     base, head, degrees, phalanges, radius = ray
     bones.rod(place(base), place(head), (radius + 1.6, radius + 1.2), 0.36, hollow=0.62, waist=0.36)
     flesh.flesh(place(base), place(head), (15, 13), 1.0)
@@ -101,7 +112,7 @@ def _wrist(place: _Placing, flesh: Projection, bones: Projection) -> None:
 
 def _coarse(rng: np.random.Generator) -> Array:
     """Return the grain of cancellous bone: noise blurred over half a millimetre."""
-    noise = rng.standard_normal((ROWS, COLUMNS), np.float32)
+    noise: Array = rng.standard_normal((ROWS, COLUMNS), np.float32)
     for axis in (0, 1):
         noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, -1, axis)) / 3
     return noise * 3

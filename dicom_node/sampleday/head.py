@@ -73,7 +73,7 @@ class Head:
         canvas.blend(edge(outer, 1.2), CORTEX_BONE)
         middle = np.abs(outer - thickness / 2)
         canvas.blend(edge(thickness / 2 - 1.9 - middle, 1.2), DIPLOE)
-        return outer - thickness
+        return np.asarray(outer - thickness)
 
     def _folds_low(self, plane: Plane) -> Array:
         return self._warp[0].over(plane.columns_x * 2, plane.rows_y * 2, plane.rows_z)

@@ -155,9 +155,8 @@ class Canvas:
         along = np.subtract(end, start)
         t = (dx * along[0] + dy * along[1] + dz * along[2]) / max(float(along @ along), 1e-6)
         t = np.clip(t, 0, 1).astype(np.float32)
-        return np.sqrt(
-            (dx - t * along[0]) ** 2 + (dy - t * along[1]) ** 2 + (dz - t * along[2]) ** 2
-        )
+        squared = (dx - t * along[0]) ** 2 + (dy - t * along[1]) ** 2 + (dz - t * along[2]) ** 2
+        return np.asarray(np.sqrt(squared))
 
     def _window(
         self, xs: tuple[float, float], ys: tuple[float, float], reach: float
@@ -175,7 +174,7 @@ def edge(inside_mm: Array, soft_mm: float) -> Array:
     return np.clip(inside_mm / np.float32(soft_mm) + np.float32(0.5), 0, 1)
 
 
-def bump(value: Array, centre: float, width: float) -> Array:
+def bump(value: Array, centre: float | Array, width: float) -> Array:
     """Return a bell of height 1 around `centre`."""
     return np.exp(-(((value - centre) / width) ** 2))
 
@@ -185,7 +184,7 @@ class Grain:
 
     def __init__(self, rng: np.random.Generator, shape: tuple[int, int], blur: int) -> None:
         self._shape = shape
-        sheet = rng.standard_normal((shape[0] + 256, shape[1] + 256), np.float32)
+        sheet: Array = rng.standard_normal((shape[0] + 256, shape[1] + 256), np.float32)
         for _ in range(blur):
             sheet = (sheet + np.roll(sheet, 1, 0)) / 2
             sheet = (sheet + np.roll(sheet, 1, 1)) / 2
@@ -195,5 +194,6 @@ class Grain:
         """Return one piece of the sheet, perhaps turned over."""
         top, left = rng.integers(0, 256, 2)
         rows, columns = self._shape
-        piece = self._sheet[top : top + rows, left : left + columns]
-        return piece[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
+        piece: Array = self._sheet[top : top + rows, left : left + columns]
+        down, across = rng.choice((-1, 1), 2)
+        return np.asarray(piece[::down, ::across])

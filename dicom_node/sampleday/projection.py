@@ -88,12 +88,12 @@ class Projection:
 
 def chord(q_squared: Array) -> Array:
     """Return the relative thickness of a round body at squared relative distance `q_squared`."""
-    return np.sqrt(np.clip(1 - q_squared, 0, None)).astype(np.float32)
+    return np.asarray(np.sqrt(np.clip(1 - q_squared, 0, None)), np.float32)
 
 
-def ramp(value: Array, width: float) -> Array:
+def ramp(value: Array | float, width: float) -> Array:
     """Return 0 below, 1 above, a straight ramp `width` wide around 0."""
-    return np.clip(value / np.float32(width) + np.float32(0.5), 0, 1)
+    return np.clip(np.asarray(value) / np.float32(width) + np.float32(0.5), 0, 1)
 
 
 def enlarged(picture: Array, times: int) -> Array:

@@ -77,7 +77,7 @@ class Thorax:
         u, v = (plane.x / half_width) ** 2, (plane.y / half_depth) ** 2
         u, v = np.minimum(u, 2), np.minimum(v, 2)
         q = np.sqrt(np.maximum(u + v - 0.42 * u * v, 0))
-        return (1 - q) * min(half_width, half_depth)
+        return np.asarray((1 - q) * min(half_width, half_depth))
 
     def _wall(self, canvas: Canvas, z: float) -> None:
         plane = canvas.plane

@@ -48,7 +48,7 @@ def _branch(rng: np.random.Generator, start: np.ndarray, end: np.ndarray) -> np.
     length = float(np.linalg.norm(end - start))
     t = np.linspace(0, 1, max(2, int(length / STEP_MM)))[1:, None]
     bend = rng.normal(0, 0.12 * length, 3)
-    return start + t * (end - start) + 4 * t * (1 - t) * bend / 2
+    return np.asarray(start + t * (end - start) + 4 * t * (1 - t) * bend / 2)
 
 
 def _discs(canvas: Canvas, near: Array, z: float) -> Array:

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.sampleday.day import make_day
 from dicom_node.sampleday.plan import exams
+from tests.support.services import require
 
 DAY = date(2026, 11, 21)
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +139,17 @@ def test_every_value_fits_its_vr(folder):
                 pydicom.valuerep.validate_value(
                     element.VR, value if element.VR in {"US", "SS", "AT"} else str(value), 2
                 )
+
+
+def test_dcmtk_reads_every_file_without_a_warning(folder):
+    dcmdump = require("dcmdump")
+    files = [str(path) for path in folder.rglob("*.dcm")]
+    done = subprocess.run([dcmdump, "-q", *files], capture_output=True, text=True, errors="replace")
+    assert (done.returncode, done.stderr) == (0, "")
+    loud = subprocess.run(
+        [dcmdump, "+sd", *files], capture_output=True, text=True, errors="replace"
+    )
+    assert "W:" not in loud.stderr and "E:" not in loud.stderr
 
 
 def test_ct_slices_are_evenly_spaced_along_their_normal(day):
