@@ -146,7 +146,7 @@ def test_a_long_list_of_uids_is_one_question(django_assert_num_queries):
 
 @pytest.mark.parametrize("value", ["1.2.*", "abc", "1.2/3", "1" * 65, "1.2\\x"])
 def test_what_is_no_uid_is_refused(value):
-    with pytest.raises(BadQuery, match="StudyInstanceUID: .* is not a UID"):
+    with pytest.raises(BadQuery, match=r"StudyInstanceUID: .* is not a UID"):
         condition(ATTRIBUTES["StudyInstanceUID"], value)
 
 
@@ -200,8 +200,10 @@ def test_an_absent_date_lies_in_no_range(key):
 
 @pytest.mark.parametrize(
     "key",
-    ["tomorrow", "2026", "20261301", "20260230", "2026-01-05", "-", "20260101-x", "2026010²"]
-    + ["٢٠٢٦٠١٠٥", "20260101-20260102-20260103", "00000000", "20260105*"],
+    [
+        *("tomorrow", "2026", "20261301", "20260230", "2026-01-05", "-", "20260101-x"),
+        *("2026010²", "٢٠٢٦٠١٠٥", "20260101-20260102-20260103", "00000000", "20260105*"),
+    ],
 )
 def test_nonsense_dates_are_refused_in_one_line_that_names_the_key(key):
     with pytest.raises(BadQuery, match=r"^StudyDate: [^\n]+\Z"):
@@ -255,7 +257,7 @@ def test_numbers_match_as_numbers():
 
 @pytest.mark.parametrize("key", ["one", "1.5", "1_0", "²", "0x1", "1-2", "inf", "1" * 13])
 def test_what_is_no_whole_number_is_refused(key):
-    with pytest.raises(BadQuery, match="SeriesNumber: .* is not a whole number"):
+    with pytest.raises(BadQuery, match=r"SeriesNumber: .* is not a whole number"):
         condition(ATTRIBUTES["SeriesNumber"], key)
 
 
