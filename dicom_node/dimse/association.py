@@ -7,9 +7,12 @@ import logging
 
 from pydicom.uid import (
     UID,
-    AllTransferSyntaxes,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MPEGTransferSyntaxes,
+    RLELossless,
 )
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.service_class import StorageServiceClass
@@ -31,18 +34,24 @@ LOG = logging.getLogger(__name__)
 MAX_PDU_BYTES = 131072
 REJECTED_PERMANENT, BY_SERVICE_USER, CALLING_AE_UNKNOWN = 0x01, 0x01, 0x03  # PS3.8 9.3.4
 
-# Pixels that lie elsewhere cannot be kept: JPIP references and SMPTE ST 2110 streams.
-_ELSEWHERE = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205))
-_SMPTE_2110 = "1.2.840.10008.1.2.7."
+# The node's order decides: what any peer can hand over without loss first, lossy and video last.
+# Pixels that lie elsewhere (JPIP references, SMPTE ST 2110 streams) cannot be kept and are absent.
+_JPEG_FAMILY = "1.2.840.10008.1.2.4."
+_LOSSLESS = [f"{_JPEG_FAMILY}{n}" for n in (70, 57, 80, 90, 201, 202, 92)]
+_LOSSY = [f"{_JPEG_FAMILY}{n}" for n in (50, 51, 81, 91, 93, 203)]
+_VIDEO = [str(syntax) for syntax in MPEGTransferSyntaxes]
+_RETIRED_JPEG = [f"{_JPEG_FAMILY}{n}" for n in (52, 53, 54, 55, 56, *range(58, 67))]
 _DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
-_RETIRED_JPEG = [f"1.2.840.10008.1.2.4.{n}" for n in (52, 53, 54, 55, 56, *range(58, 67))]
 STORED_SYNTAXES = [
-    *(
-        str(syntax)
-        for syntax in AllTransferSyntaxes
-        if syntax not in _ELSEWHERE and not syntax.startswith(_SMPTE_2110)
-    ),
+    str(ExplicitVRLittleEndian),
+    *_LOSSLESS,
+    str(RLELossless),
     _DEFLATED_IMAGE_FRAME,
+    str(ImplicitVRLittleEndian),
+    str(DeflatedExplicitVRLittleEndian),
+    str(ExplicitVRBigEndian),
+    *_LOSSY,
+    *_VIDEO,
     *_RETIRED_JPEG,
 ]
 # Retired classes that old archives and old modalities still send (PS3.6 A).
