@@ -66,11 +66,15 @@ def read(env: Env) -> ArchiveConfig:
             "Celery's broker: filesystem://localhost (a folder below PACS_DATA_DIR), redis://...",
         ),
         secret_key=env.secret(
-            "PACS_SECRET_KEY", "Django's secret key.", kept_in=data_dir / "secret-key"
+            "PACS_SECRET_KEY",
+            "Key of what Django signs; generated at first start.",
+            kept_in=data_dir / "secret-key",
         ),
         log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
         http_bind=env.text("PACS_HTTP_BIND", "127.0.0.1", "Address of the HTTP port."),
-        http_port=env.integer("PACS_HTTP_PORT", 8200, "HTTP port.", high=65535),
+        http_port=env.integer(
+            "PACS_HTTP_PORT", 8200, "Port of the archive's interface.", high=65535
+        ),
         nodes=_nodes(env.pairs("PACS_NODES", "", "The nodes that are archived, NAME=url.")),
         quiet_s=env.number(
             "PACS_QUIET_S", 900.0, "A study is copied when nothing arrived for this long."

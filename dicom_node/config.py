@@ -60,7 +60,9 @@ def read(env: Env) -> NodeConfig:
             "The role's own database, as a URL (sqlite or postgres).",
         ),
         secret_key=env.secret(
-            "PACS_SECRET_KEY", "Django's secret key.", kept_in=data_dir / "secret-key"
+            "PACS_SECRET_KEY",
+            "Key of what Django signs; generated at first start.",
+            kept_in=data_dir / "secret-key",
         ),
         log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
         name=env.text("PACS_NODE_NAME", "NODE", "The node's name, and its tickets' audience."),
@@ -68,9 +70,13 @@ def read(env: Env) -> NodeConfig:
             env.text("PACS_AE_TITLE", "ARGENS", "The node's AE title."), "PACS_AE_TITLE"
         ),
         dicom_bind=env.text("PACS_DICOM_BIND", "127.0.0.1", "Address of the DICOM port."),
-        dicom_port=env.integer("PACS_DICOM_PORT", 11112, "DICOM port.", high=65535),
+        dicom_port=env.integer(
+            "PACS_DICOM_PORT", 11112, "Port on which DICOM associations are taken.", high=65535
+        ),
         http_bind=env.text("PACS_HTTP_BIND", "127.0.0.1", "Address of the HTTP port."),
-        http_port=env.integer("PACS_HTTP_PORT", 8101, "HTTP port.", high=65535),
+        http_port=env.integer(
+            "PACS_HTTP_PORT", 8101, "Port of DICOMweb, custody and health.", high=65535
+        ),
         default_issuer=env.text(
             "PACS_DEFAULT_ISSUER",
             "LOCAL",
