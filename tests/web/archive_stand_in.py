@@ -7,13 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from pacs_common.archive_client import AUDIENCE
 from pacs_common.errors import ArgensError, problem
 from pacs_common.tickets import Ticket, TicketVerifier
+from tests.web.quiet_server import QuietServer
 
 NOW = "2026-11-21T09:00:00+00:00"
 
@@ -54,7 +55,7 @@ class Archive:
 def archive_stand_in(trust_dir: Path) -> Iterator[Archive]:
     """Run an archive on a free port of the loopback."""
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = QuietServer(handler)
     archive = Archive(f"http://127.0.0.1:{server.server_port}")
     handler.archive, handler.verifier = archive, TicketVerifier(AUDIENCE, trust_dir)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,6 +27,7 @@ from pydicom.multival import MultiValue
 from pacs_common.errors import ArgensError, problem
 from pacs_common.tickets import TicketVerifier
 from tests.web.made_studies import file_bytes, header_of
+from tests.web.quiet_server import QuietServer
 
 STUDY_KEYS = (
     "StudyInstanceUID StudyDate StudyTime AccessionNumber StudyDescription PatientName PatientID "
@@ -69,8 +70,7 @@ def node_stand_in(
 ) -> Iterator[StandIn]:
     """Run a node that holds `instances` on a free port of the loopback."""
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = QuietServer(handler)
     node = StandIn(
         name, f"http://127.0.0.1:{server.server_port}", instances, behaviour or Behaviour()
     )
