@@ -3,7 +3,7 @@
 from django.urls import path
 
 from dicom_node.api import custody, header, health
-from dicom_node.dicomweb import qido, rendered, wado
+from dicom_node.dicomweb import frames, qido, rendered, wado
 
 STUDY = "dicom-web/studies/<str:study_uid>"
 SERIES = f"{STUDY}/series/<str:series_uid>"
@@ -29,7 +29,7 @@ urlpatterns = [
     path(f"{SERIES}/instances", qido.instances),
     *(path(address, wado.objects) for address in (STUDY, SERIES, INSTANCE)),
     *(path(f"{address}/metadata", wado.metadata) for address in (STUDY, SERIES, INSTANCE)),
-    path(FRAMES, wado.frames),
+    path(FRAMES, frames.frames),
     *(
         path(f"{address}/rendered", rendered.picture)
         for address in (STUDY, SERIES, INSTANCE, FRAMES)
@@ -40,5 +40,6 @@ urlpatterns = [
     ),
 ]
 
+handler400 = "dicom_node.api.guard.bad_request"
 handler404 = "dicom_node.api.guard.not_found"
 handler500 = "dicom_node.api.guard.server_error"

@@ -59,7 +59,7 @@ def evictions(request: HttpRequest) -> HttpResponse:
     """Execute an eviction plan that is proven by its receipts."""
     try:
         plan = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadInput("the plan is not JSON") from None
     if not isinstance(plan, dict):
         raise BadInput("the plan is not a JSON object")
@@ -98,7 +98,7 @@ def _get(request: HttpRequest, study_uid: str, sop_uid: str) -> FileResponse:
 def _put(request: HttpRequest, study_uid: str, sop_uid: str) -> JsonResponse:
     found = _instance(study_uid, sop_uid)
     size = request.headers.get("Content-Length", "")
-    if not size.isdigit():
+    if not (size.isascii() and size.isdigit()):
         raise BadInput("Content-Length is missing")
     restored = put_back(LAYOUT, found, request, int(size), reserve_bytes=CONFIG.reserve_bytes)
     return JsonResponse({"restored": restored}, status=201 if restored else 200)

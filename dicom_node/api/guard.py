@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 import logging
 import uuid
@@ -14,7 +13,15 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from dicom_node.config import CONFIG
-from pacs_common.errors import ArgensError, NotAuthenticated, PeerUnreachable, Refused, problem
+from pacs_common.errors import (
+    ArgensError,
+    BadInput,
+    NotAuthenticated,
+    NotFound,
+    PeerUnreachable,
+    Refused,
+    problem,
+)
 from pacs_common.http import HttpClient
 from pacs_common.logs import trace_id
 from pacs_common.tickets import Ticket, TicketVerifier
@@ -39,8 +46,8 @@ def allowed(scope: str, *, study_in_body: bool = False) -> Callable[[View], View
         @functools.wraps(view)
         def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             ticket = _caller(request)
-            if "study_uid" in kwargs or not study_in_body:
-                ticket.require(scope, kwargs.get("study_uid"))
+            of_body = study_in_body and "study_uid" not in kwargs
+            ticket.require(scope, ticket.study if of_body else kwargs.get("study_uid"))
             if scope not in SCOPES_OF_ISSUER.get(ticket.issuer, set()):
                 raise Refused(f"{ticket.issuer} may not grant {scope}")
             request.ticket = ticket
@@ -61,7 +68,7 @@ class TranslateErrors:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request under its trace id."""
         known = request.headers.get("X-Request-Id", "")
-        token = trace_id.set(known if known.isalnum() else uuid.uuid4().hex)
+        token = trace_id.set(known if known.isalnum() and len(known) <= 64 else uuid.uuid4().hex)
         try:
             return self._get_response(request)
         finally:
@@ -84,11 +91,14 @@ def problem_response(error: ArgensError) -> HttpResponse:
     return answer
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a request that cannot be read, or is too large."""
+    return problem_response(BadInput("the request cannot be read, or is too large"))
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer for an address that the node does not have."""
-    error = ArgensError("there is nothing at this address")
-    error.http_status, error.title = 404, "Not found"
-    return problem_response(error)
+    return problem_response(NotFound("there is nothing at this address"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -111,7 +121,7 @@ def _caller(request: HttpRequest) -> Ticket:
 def _password(credentials: str) -> str:
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no Base64, or no UTF-8 in it
         raise NotAuthenticated("the Basic credentials cannot be read") from None
 
 
@@ -122,21 +132,31 @@ def _person(token: str) -> Ticket:
     key = f"token:{uuid.uuid5(uuid.NAMESPACE_OID, token)}"
     answer = cache.get(key)
     if answer is None:
-        try:
-            client = HttpClient(CONFIG.portal_url, read_s=5)
-            answer = client.json("POST", "/api/introspect", body={"token": token})
-        except PeerUnreachable:
-            raise PeerUnreachable("the portal, which knows the tokens, does not answer") from None
+        answer = _introspected(token)
         cache.set(key, answer, TOKEN_KNOWN_S)
     if not answer.get("active"):
         raise NotAuthenticated("this API token is not valid")
     return Ticket(
         issuer="portal",
         audience=CONFIG.name,
-        subject=answer["subject"],
-        scopes=frozenset(answer["scopes"]),
+        subject=str(answer.get("subject", "")),
+        scopes=frozenset(answer.get("scopes", ())),
         study=None,
         plan=None,
         jti="",
         expires_at=0,
     )
+
+
+def _introspected(token: str) -> dict[str, Any]:
+    """Ask the portal what a token is worth; whatever else it answers, it does not tell."""
+    client = HttpClient(CONFIG.portal_url, read_s=5)
+    try:
+        answer = client.json("POST", "/api/introspect", body={"token": token})
+    except ArgensError:
+        raise PeerUnreachable("the portal, which knows the tokens, does not answer") from None
+    finally:
+        client.close()
+    if not isinstance(answer, dict):
+        raise PeerUnreachable("the portal does not tell what this token is worth")
+    return answer

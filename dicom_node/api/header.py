@@ -6,19 +6,25 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import (
+    dictionary_description,
+    dictionary_has_tag,
+    dictionary_VR,
+    keyword_for_tag,
+)
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
+from pydicom.valuerep import PersonName
 
 from dicom_node.api.guard import allowed
 from dicom_node.config import CONFIG
 from dicom_node.index.attributes import UNREADABLE
 from dicom_node.models import Instance
 from dicom_node.store import part10
-from dicom_node.store.layout import STUB, Layout
-from pacs_common.errors import NotFound
+from dicom_node.store.layout import OBJECT, STUB, Layout
+from pacs_common.errors import ArgensError, NotDicom, NotFound
 
 LAYOUT = Layout(CONFIG.data_dir)
 MAX_VALUE_CHARS = 4096
@@ -47,8 +53,14 @@ def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
 
 def read(layout: Layout, instance: Instance) -> Dataset:
     """Return the whole object, or after eviction its stub."""
-    path = layout.object(instance.hour, instance.uid)
-    return part10.read_object(path if path.exists() else _stub(layout, instance))
+    for suffix in (OBJECT, STUB):
+        try:
+            return part10.read_object(layout.object(instance.hour, instance.uid, suffix))
+        except FileNotFoundError:
+            continue
+        except NotDicom as error:
+            raise ArgensError(f"the stored file is damaged: {error}") from None
+    raise ArgensError("neither the file nor its stub is on the node's disk")
 
 
 def elements(ds: Dataset) -> list[dict[str, Any]]:
@@ -56,12 +68,8 @@ def elements(ds: Dataset) -> list[dict[str, Any]]:
     return [_described(ds, tag) for tag in sorted(ds.keys())]
 
 
-def _stub(layout: Layout, instance: Instance) -> Any:
-    return layout.object(instance.hour, instance.uid, STUB)
-
-
 def _described(ds: Dataset, tag: BaseTag) -> dict[str, Any]:
-    raw = ds.get_item(tag)
+    raw = ds.get_item(tag, keep_deferred=True)
     line: dict[str, Any] = {
         "tag": f"({tag.group:04X},{tag.element:04X})",
         "vr": raw.VR or _dictionary_vr(tag),
@@ -70,6 +78,9 @@ def _described(ds: Dataset, tag: BaseTag) -> dict[str, Any]:
         "private": tag.is_private,
         "length": _length(raw),
     }
+    if _is_left_on_disk(raw, line):
+        name, keyword = dictionary_description(tag), keyword_for_tag(tag)
+        return line | {"name": name, "keyword": keyword, "value": f"{raw.length} bytes"}
     try:
         element = ds[tag]
         line |= {"vr": element.VR, "name": element.name.strip("[]"), "keyword": element.keyword}
@@ -83,9 +94,15 @@ def _described(ds: Dataset, tag: BaseTag) -> dict[str, Any]:
 
 def _dictionary_vr(tag: BaseTag) -> str:
     try:
-        return dictionary_VR(tag)
+        return dictionary_VR(tag).rpartition(" ")[2]  # "OB or OW" is OW in Implicit VR
     except KeyError:
         return "UN"
+
+
+def _is_left_on_disk(raw: Any, line: dict[str, Any]) -> bool:
+    """True for pixels and other public bulk data: their size is told without reading them."""
+    is_public = dictionary_has_tag(raw.tag) and not line["private"]
+    return is_public and raw.value is None and bool(line["length"]) and line["vr"] in _BYTES_VRS
 
 
 def _length(raw: Any) -> int | None:
@@ -108,7 +125,8 @@ def _text(element: DataElement) -> str:
         if element.VR in _BYTES_VRS and len(value) > _SHOWN_BYTES:
             return f"{len(value)} bytes"
         return value.hex(" ") if element.VR in _BYTES_VRS else value.decode("latin-1")
-    parts = value if not isinstance(value, str) and hasattr(value, "__iter__") else [value]
+    is_one = isinstance(value, str | PersonName) or not hasattr(value, "__iter__")
+    parts = [value] if is_one else value
     text = "\\".join(str(part) for part in parts)
     if element.VR == "UI" and UID(text).name != text:
         text = f"{text} ({UID(text).name})"

@@ -95,7 +95,7 @@ def _index() -> str:
     try:
         Study.objects.exists()
     except DatabaseError as error:
-        return f"the index does not answer: {error}"
+        return f"the index does not answer: {' '.join(str(error).split())}"
     return ""
 
 

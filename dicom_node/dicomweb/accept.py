@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.http import HttpRequest
-from django.http.request import MediaType
+
+from pacs_common.errors import NotAcceptable
 
 ANY = "*"
+JSON_TYPES = ("application/dicom+json", "application/json")
 
 
 @dataclass(frozen=True)
@@ -28,27 +31,55 @@ class Accepted:
 def accepted(request: HttpRequest) -> list[Accepted]:
     """Return the caller's media ranges, best first; `accept=` in the query wins (8.3.3.1)."""
     header = request.GET.get("accept") or request.headers.get("Accept") or "*/*"
-    ranges = [MediaType(token) for token in _split(header) if token.strip()]
-    ranges = [media for media in ranges if media.quality > 0]
-    ranges.sort(key=lambda media: media.quality, reverse=True)
-    return [_accepted(media) for media in ranges]
+    ranges = [_parsed(text) for text in _split(header, ",")]
+    ranges = [(media_type, params) for media_type, params in ranges if _quality(params) > 0]
+    ranges.sort(key=lambda range_: _quality(range_[1]), reverse=True)
+    return [_accepted(media_type, params) for media_type, params in ranges]
 
 
-def _accepted(media: MediaType) -> Accepted:
-    params = {name.lower(): value for name, value in media.params.items()}
-    multipart = (media.main_type, media.sub_type) == ("multipart", "related")
-    media_type = params.get("type", "*/*") if multipart else f"{media.main_type}/{media.sub_type}"
-    return Accepted(media_type.strip('"').lower(), multipart, params.get("transfer-syntax"))
+def require_json(request: HttpRequest) -> None:
+    """Raise NotAcceptable unless the caller takes DICOM JSON."""
+    if not any(a.takes(name) and not a.multipart for a in accepted(request) for name in JSON_TYPES):
+        raise NotAcceptable("this is served as application/dicom+json")
 
 
-def _split(header: str) -> list[str]:
-    """Split at commas outside quotes."""
-    parts, quoted, current = [], False, ""
+def _accepted(media_type: str, params: dict[str, str]) -> Accepted:
+    multipart = media_type in ("multipart/related", "multipart/*")
+    of_parts = params.get("type", "*/*").lower() if multipart else media_type
+    return Accepted(of_parts, multipart, params.get("transfer-syntax"))
+
+
+def _parsed(text: str) -> tuple[str, dict[str, str]]:
+    media_type, *pieces = _split(text, ";") or [""]
+    named = (piece.partition("=") for piece in pieces)
+    return media_type.strip().lower(), {n.strip().lower(): _plain(v) for n, _, v in named}
+
+
+def _plain(value: str) -> str:
+    return value.strip().strip('"').strip()
+
+
+def _quality(params: dict[str, str]) -> float:
+    """Return q from 0 to 1; nonsense counts as not given."""
+    try:
+        quality = float(params.get("q", "1"))
+    except ValueError:
+        return 1.0
+    return quality if 0 <= quality <= 1 else 1.0
+
+
+def _split(header: str, separator: str) -> list[str]:
+    """Split outside quotes; empty pieces are left out."""
+    return [piece for piece in _pieces(header, separator) if piece.strip()]
+
+
+def _pieces(header: str, separator: str) -> Iterator[str]:
+    quoted, current = False, ""
     for char in header:
         quoted ^= char == '"'
-        if char == "," and not quoted:
-            parts.append(current)
+        if char == separator and not quoted:
+            yield current
             current = ""
         else:
             current += char
-    return [*parts, current]
+    yield current

@@ -19,13 +19,24 @@ class Part:
 
 
 def response(media_type: str, parts: Iterable[Part]) -> StreamingHttpResponse:
-    """Return a streamed multipart answer; its first part is made before the status is sent."""
+    """Return a streamed multipart answer; its first bytes are made before the status is sent."""
     boundary = f"argens-{secrets.token_hex(16)}"
     waiting = iter(parts)
-    first = list(itertools.islice(waiting, 1))
+    first = [_begun(part) for part in itertools.islice(waiting, 1)]
     answer = StreamingHttpResponse(_stream(itertools.chain(first, waiting), boundary))
     answer["Content-Type"] = f'multipart/related; type="{media_type}"; boundary={boundary}'
     return answer
+
+
+def single(part: Part) -> StreamingHttpResponse:
+    """Return one part as the whole answer; its first bytes are made before the status is sent."""
+    return StreamingHttpResponse(_begun(part).body, content_type=part.content_type)
+
+
+def _begun(part: Part) -> Part:
+    """Take the first chunk, so that what cannot be read fails while it can still be said."""
+    chunks = iter(part.body)
+    return Part(part.content_type, itertools.chain(list(itertools.islice(chunks, 1)), chunks))
 
 
 def _stream(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:

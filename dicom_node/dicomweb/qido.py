@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 from pydicom.datadict import dictionary_has_tag, keyword_for_tag, tag_for_keyword
+from pydicom.dataset import Dataset
 
 from dicom_node.api.guard import allowed
-from dicom_node.index.attributes import Level
-from dicom_node.index.query import Query, find, known
+from dicom_node.dicomweb.accept import require_json
+from dicom_node.dicomweb.selection import parents
+from dicom_node.index.attributes import ATTRIBUTES, Level, is_number
+from dicom_node.index.query import Query, find, unmatched
 from pacs_common.errors import BadQuery
 
 MAX_ANSWERS = 5000
 _CONTROLS = {"limit", "offset", "includefield", "fuzzymatching", "accept"}
+_NOT_FUZZY = (
+    "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}\Z")
 
 
@@ -29,57 +37,88 @@ def studies(request: HttpRequest) -> HttpResponse:
 @allowed("dicomweb")
 def series(request: HttpRequest, study_uid: str = "") -> HttpResponse:
     """Search series, of one study or of all."""
-    return _search(request, Level.SERIES, {"StudyInstanceUID": study_uid})
+    return _search(request, Level.SERIES, parents(study_uid))
 
 
 @require_GET
 @allowed("dicomweb")
 def instances(request: HttpRequest, study_uid: str = "", series_uid: str = "") -> HttpResponse:
     """Search instances, of one series, of one study or of all."""
-    parents = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
-    return _search(request, Level.IMAGE, parents)
+    return _search(request, Level.IMAGE, parents(study_uid, series_uid))
 
 
-def _search(request: HttpRequest, level: Level, parents: dict[str, str]) -> HttpResponse:
-    keys, ignored = _keys(request, level)
-    keys |= {keyword: uid for keyword, uid in parents.items() if uid}
-    limit = min(_number(request, "limit", MAX_ANSWERS), MAX_ANSWERS)
-    query = Query(level, keys, limit=limit, offset=_number(request, "offset", 0))
-    found = [match.to_json_dict() for match in find(query)]
-    if not found:
-        answer = HttpResponse(status=204)
-    else:
+def _search(request: HttpRequest, level: Level, above: dict[str, Any]) -> HttpResponse:
+    require_json(request)
+    keys = _keys(request)
+    twice = keys.keys() & above.keys()
+    if twice:
+        raise BadQuery(f"{min(twice)} is in the address already")
+    asked = _number(request, "limit", MAX_ANSWERS + 1)
+    offset = _number(request, "offset", 0)
+    query = Query(level, keys | above, limit=min(asked, MAX_ANSWERS + 1), offset=offset)
+    matches = find(query)
+    found = [_as_json(match) for match in islice(matches, MAX_ANSWERS)]
+    is_cut = next(matches, None) is not None
+    if found:
         answer = JsonResponse(found, safe=False, content_type="application/dicom+json")
-    if ignored:
-        answer["Warning"] = f'299 argens "not held by the index, ignored: {" ".join(ignored)}"'
+    else:
+        answer = HttpResponse(status=204)
+    warnings = _warnings(request, unmatched(query), is_cut)
+    if warnings:
+        answer["Warning"] = ", ".join(f'299 argens "{text}"' for text in warnings)
     return answer
 
 
-def _keys(request: HttpRequest, level: Level) -> tuple[dict[str, str], list[str]]:
-    keys: dict[str, str] = {}
-    ignored = []
+def _as_json(match: Dataset) -> dict[str, Any]:
+    """Return an answer as DICOM JSON, without what only some images have and this one has not."""
+    for keyword in [e.keyword for e in match if e.is_empty and _is_optional(e.keyword)]:
+        delattr(match, keyword)
+    return dict(sorted(match.to_json_dict().items()))  # PS3.18 F.2.2: in ascending order
+
+
+def _is_optional(keyword: str) -> bool:
+    attribute = ATTRIBUTES.get(keyword)
+    return attribute is not None and (attribute.is_shown_only or not attribute.required)
+
+
+def _warnings(request: HttpRequest, ignored: list[str], is_cut: bool) -> list[str]:
+    """Return what PS3.18 8.3.4 wants the caller to be told about the answer."""
+    found = []
+    if ignored:
+        found.append(f"not matched by this index: {' '.join(ignored)}")
+    if request.GET.get("fuzzymatching", "").lower() == "true":
+        found.append(_NOT_FUZZY)
+    if is_cut:
+        found.append(
+            f"There are more than {MAX_ANSWERS} results. Further ones can be asked for by offset."
+        )
+    return found
+
+
+def _keys(request: HttpRequest) -> dict[str, str]:
+    keys: dict[str, list[str]] = {}
     for name, values in request.GET.lists():
-        if name in _CONTROLS:
-            continue
-        keyword = _keyword(name)
-        if known(keyword, level) is None:
-            ignored.append(keyword)
-        keys[keyword] = values[0] if len(values) == 1 else "\\".join(values)
-    return keys, ignored
+        if name not in _CONTROLS:
+            keys.setdefault(_keyword(name), []).extend(values)
+    return {keyword: "\\".join(values) for keyword, values in keys.items()}
 
 
 def _keyword(name: str) -> str:
-    """Return the keyword of a query parameter: a keyword or eight hex digits (PS3.18 8.3.4.1)."""
-    last = name.rpartition(".")[2]
-    if _TAG.match(last) and dictionary_has_tag(int(last, 16)):
-        last = keyword_for_tag(int(last, 16))
-    if tag_for_keyword(last) is None:
+    """Return a query parameter, a path of keywords or tags (PS3.18 8.3.4.1), as keywords."""
+    return ".".join(_known(step, name) for step in name.split("."))
+
+
+def _known(step: str, name: str) -> str:
+    if _TAG.match(step):  # a tag outside the dictionary is a private one
+        tag = int(step, 16)
+        return (keyword_for_tag(tag) if dictionary_has_tag(tag) else "") or step
+    if tag_for_keyword(step) is None:
         raise BadQuery(f"{name[:64]!r} is neither a DICOM keyword nor a tag")
-    return name if "." in name else last
+    return step
 
 
 def _number(request: HttpRequest, name: str, default: int) -> int:
     text = request.GET.get(name, str(default))
-    if not text.isdigit() or len(text) > 9:
+    if not is_number(text) or len(text) > 9:
         raise BadQuery(f"{name} {text[:20]!r} is not a number")
     return int(text)
