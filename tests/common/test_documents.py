@@ -144,6 +144,7 @@ def test_the_paths_in_a_document_are_really_looked_at():
 
 def test_every_decision_has_its_context_and_its_consequences():
     records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert records
     assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
     for record in records:
         headings = re.findall(r"^## (.+)$", record.read_text(), re.MULTILINE)
