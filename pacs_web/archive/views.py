@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from pacs_common.errors import ArgensError
 from pacs_web.accounts.guard import requires
@@ -42,7 +42,7 @@ def archive(request: HttpRequest) -> HttpResponse:
 
 
 @requires(Right.ARCHIVE)
-@require_GET
+@require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """Show what changes by itself: the page asks for it every three seconds."""
     return render(request, "archive/live.html", _state(request))

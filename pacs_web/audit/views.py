@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
@@ -15,7 +15,7 @@ ROWS_A_PAGE = 50
 
 
 @requires(Right.AUDIT)
-@require_GET
+@require_safe
 def audit(request: HttpRequest) -> HttpResponse:
     """Show the rows, newest first, for a person, an act or a study."""
     asked = {name: request.GET.get(name, "").strip() for name in ("who", "action", "study")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pacs_web import config
 from pacs_web.accounts.guard import requires
@@ -15,7 +15,7 @@ from pacs_web.nodes.state import server_cards
 
 
 @requires(Right.SERVERS)
-@require_GET
+@require_safe
 def servers(request: HttpRequest) -> HttpResponse:
     """Show each node's state, or why it does not answer."""
     asked = clients(request.user.get_username())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from django.http import HttpRequest, StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from zipstream import ZIP_STORED, ZipStream
 
 from pacs_common.errors import NotFound, NotOnline
@@ -30,7 +30,7 @@ Member = tuple[NodeClient, str, str]  # the node, the path below /dicom-web/, th
 
 
 @requires(Right.DOWNLOAD)
-@require_GET
+@require_safe
 def download(
     request: HttpRequest, study_uid: str, series_uid: str = "", instance_uid: str = ""
 ) -> StreamingHttpResponse:

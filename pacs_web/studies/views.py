@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from pacs_web import config
 from pacs_web.accounts.guard import requires
@@ -98,7 +98,7 @@ def _page(
 
 
 @requires(Right.VIEW)
-@require_GET
+@require_safe
 def study(request: HttpRequest, study_uid: str) -> HttpResponse:
     """Show one exam: the patient, its series, and where its images are."""
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)

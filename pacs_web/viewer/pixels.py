@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pacs_common.errors import ArgensError
 from pacs_web import config
@@ -30,7 +30,7 @@ REASONS = {
 
 
 @requires(Right.VIEW)
-@require_GET
+@require_safe
 def rendered(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str, frame: int = 0
 ) -> HttpResponse | StreamingHttpResponse:
@@ -42,7 +42,7 @@ def rendered(
 
 
 @requires(Right.VIEW)
-@require_GET
+@require_safe
 def thumbnail(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str = ""
 ) -> HttpResponse | StreamingHttpResponse:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pacs_common.errors import ArgensError, NotFound
 from pacs_common.node_client import NodeClient
@@ -26,7 +26,7 @@ from pacs_web.viewer.presets import presets
 
 
 @requires(Right.VIEW)
-@require_GET
+@require_safe
 def series(request: HttpRequest, study_uid: str, series_uid: str) -> HttpResponse:
     """Open the viewer at the first image of a series."""
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)
@@ -37,7 +37,7 @@ def series(request: HttpRequest, study_uid: str, series_uid: str) -> HttpRespons
 
 
 @requires(Right.VIEW)
-@require_GET
+@require_safe
 def image(request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str) -> HttpResponse:
     """Show one image among those of its series."""
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)
@@ -64,7 +64,7 @@ def image(request: HttpRequest, study_uid: str, series_uid: str, instance_uid: s
 
 
 @requires(Right.VIEW)
-@require_GET
+@require_safe
 def header(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str
 ) -> HttpResponse:
