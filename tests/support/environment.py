@@ -16,6 +16,7 @@ SETTINGS = {
     "archive": "archive_node.settings",
     "web": "pacs_web.settings",
 }
+KEPT = {"PACS_REQUIRE_SERVICES", "PACS_TEST_SOAK", "PACS_TEST_SEED"}
 OF_ROLE = {
     "node": {
         "PACS_NODE_NAME": "CT",
@@ -49,7 +50,7 @@ def prepare() -> None:
     folder = tempfile.mkdtemp(prefix="argens-test-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("PACS_")]:
-        if name != "PACS_REQUIRE_SERVICES":
+        if name not in KEPT:
             del os.environ[name]
     _use(folder)
     for role in roles:
