@@ -36,12 +36,16 @@ def _depth(answer: Attributes) -> float:
     return sum(n * p for n, p in zip(normal, place, strict=True))
 
 
-def pictures_of(answers: Iterable[Attributes]) -> list[Picture]:
+def pictures_of(answers: Iterable[Attributes], modality: str) -> list[Picture]:
     """Return one entry for each frame, in the order of scrolling, as the viewer reads them."""
-    return [picture for answer in sorted_instances(answers) for picture in _pictures_of_one(answer)]
+    return [
+        picture
+        for answer in sorted_instances(answers)
+        for picture in _pictures_of_one(answer, modality)
+    ]
 
 
-def _pictures_of_one(answer: Attributes) -> list[Picture]:
+def _pictures_of_one(answer: Attributes, modality: str) -> list[Picture]:
     frames = max(1, whole(answer, "NumberOfFrames") or 1)
     columns, rows = whole(answer, "Columns") or 0, whole(answer, "Rows") or 0
     base = {
@@ -52,7 +56,7 @@ def _pictures_of_one(answer: Attributes) -> list[Picture]:
         "rows": rows,
         "pixels": bool(columns and rows),
         "window": first_window(answer),
-        "bits": whole(answer, "BitsStored") or 8,
+        "drag_from": first_window(answer) or window_to_drag_from(answer, modality),
         "colour": text(answer, "PhotometricInterpretation")
         not in {"", "MONOCHROME1", "MONOCHROME2"},
         "laterality": text(answer, "ImageLaterality"),
@@ -70,3 +74,11 @@ def first_window(answer: Attributes) -> list[float] | None:
     if centres and widths and widths[0] >= 1:
         return [centres[0], widths[0]]
     return None
+
+
+def window_to_drag_from(answer: Attributes, modality: str) -> list[float]:
+    """Return where dragging begins in an image that names no window of its own."""
+    if modality == "CT":
+        return [40, 400]
+    whole_range = 2 ** (whole(answer, "BitsStored") or 8)
+    return [whole_range / 2, whole_range]

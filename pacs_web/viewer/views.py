@@ -103,7 +103,8 @@ def _node_of(request: HttpRequest, shown: Series) -> NodeClient:
 
 
 def _pictures(request: HttpRequest, opened: OpenStudy, shown: Series) -> list[Picture]:
-    return pictures_of(instances(_node_of(request, shown), opened.study.uid, shown.uid))
+    answers = instances(_node_of(request, shown), opened.study.uid, shown.uid)
+    return pictures_of(answers, shown.modality)
 
 
 def _place(pictures: list[Picture], instance_uid: str, frame: str) -> int:

@@ -246,5 +246,16 @@ def test_numbers_written_as_strings_or_missing_do_no_harm() -> None:
         "00280010": {"vr": "US", "Value": [None]},
         "00281050": {"vr": "DS", "Value": ["abc"]},
     }
-    (picture,) = pictures_of([odd])
+    (picture,) = pictures_of([odd], "MR")
     assert (picture["number"], picture["pixels"], picture["window"]) == (7, False, None)
+
+
+def test_dragging_begins_at_the_files_window_or_a_sane_one() -> None:
+    def begins(modality: str, **given: list[float]) -> list[float]:
+        tags = {"BitsStored": "00280101", "WindowCenter": "00281050", "WindowWidth": "00281051"}
+        answer = {tags[keyword]: {"vr": "DS", "Value": value} for keyword, value in given.items()}
+        return pictures_of([answer], modality)[0]["drag_from"]
+
+    assert begins("CT", WindowCenter=[50], WindowWidth=[350]) == [50, 350]
+    assert begins("CT", BitsStored=[16]) == [40, 400]
+    assert begins("CR", BitsStored=[10]) == [512, 1024]

@@ -7,8 +7,11 @@ from unittest.mock import patch
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.test import Client, override_settings
+from django.utils import timezone
 
+from pacs_web import config
 from pacs_web.accounts.models import Account
 from pacs_web.audit.models import AuditEvent
 from tests.web.conftest import PASSWORD
@@ -109,6 +112,14 @@ def test_the_session_cookie_is_hidden_from_scripts_and_other_sites(
     cookie = _log_in(client, "helene", PASSWORD).cookies["argens_session"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
+
+
+def test_a_session_ends_by_itself(helene: Account, client: Client) -> None:
+    _log_in(client, "helene", PASSWORD)
+    assert client.session.get_expiry_age() <= config.SESSION_S
+    assert client.session.get_expire_at_browser_close()
+    Session.objects.update(expire_date=timezone.now())
+    assert client.get("/").status_code == 302
 
 
 def test_a_form_without_its_csrf_token_is_refused_with_a_page(helene: Account) -> None:

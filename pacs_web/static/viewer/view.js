@@ -30,11 +30,8 @@ export class View {
   get count() { return this.pictures.length; }
   get picture() { return this.pictures[this.position - 1]; }
 
-  // The window in force; where the file has none, the whole range of its bits.
-  get effectiveWindow() {
-    const { window, bits } = this.picture;
-    return this.window ?? window ?? [2 ** (bits - 1), 2 ** bits];
-  }
+  // The window in force, or where dragging begins if the file names none.
+  get effectiveWindow() { return this.window ?? this.picture.drag_from; }
 
   snapshot() {
     return { pan: { ...this.pan }, zoom: this.zoom, window: this.effectiveWindow };

@@ -35,7 +35,10 @@ function shown(position) {
 
 function failed(position, status) {
   const reasons = { 0: words.textNopicture, 502: words.textUnreachable, 503: words.textArchived };
-  message.textContent = reasons[status] ?? (status ? words.textUnshowable : words.textUnreachable);
+  element("message-text").textContent =
+    reasons[status] ?? (status ? words.textUnshowable : words.textUnreachable);
+  element("message-header").hidden = status !== 0;
+  element("message-exam").hidden = status !== 503;
   message.hidden = false;
   describe(position);
 }
@@ -69,7 +72,9 @@ function describeZoom() {
 
 function relink(position, picture) {
   const here = addressOf(picture);
-  element("header-link").href = `${words.seriesUrl}instances/${picture.uid}/header/`;
+  for (const id of ["header-link", "message-header"]) {
+    element(id).href = `${words.seriesUrl}instances/${picture.uid}/header/`;
+  }
   const download = element("download-link");
   if (download) download.href = `${words.seriesUrl}instances/${picture.uid}/download/`;
   point("previous", view.pictures[position - 2]);
