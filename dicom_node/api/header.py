@@ -20,11 +20,11 @@ from pydicom.valuerep import PersonName
 
 from dicom_node.api.guard import allowed
 from dicom_node.config import CONFIG
+from dicom_node.custody.stub import object_or_stub
 from dicom_node.index.attributes import UNREADABLE
 from dicom_node.models import Instance
-from dicom_node.store import part10
-from dicom_node.store.layout import OBJECT, STUB, Layout
-from pacs_common.errors import ArgensError, NotDicom, NotFound
+from dicom_node.store.layout import Layout
+from pacs_common.errors import NotFound
 
 LAYOUT = Layout(CONFIG.data_dir)
 MAX_VALUE_CHARS = 4096
@@ -39,7 +39,7 @@ def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
     found = Instance.objects.filter(uid=sop_uid).select_related("series__study").first()
     if found is None:
         raise NotFound(f"instance {sop_uid} is not here")
-    ds = read(LAYOUT, found)
+    ds = object_or_stub(LAYOUT, found)
     return JsonResponse(
         {
             "study_uid": found.series.study.uid,
@@ -49,18 +49,6 @@ def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
             "elements": [*elements(ds.file_meta), *elements(ds)],
         }
     )
-
-
-def read(layout: Layout, instance: Instance) -> Dataset:
-    """Return the whole object, or after eviction its stub."""
-    for suffix in (OBJECT, STUB):
-        try:
-            return part10.read_object(layout.object(instance.hour, instance.uid, suffix))
-        except FileNotFoundError:
-            continue
-        except NotDicom as error:
-            raise ArgensError(f"the stored file is damaged: {error}") from None
-    raise ArgensError("neither the file nor its stub is on the node's disk")
 
 
 def elements(ds: Dataset) -> list[dict[str, Any]]:

@@ -13,10 +13,9 @@ from django.utils import timezone
 
 from dicom_node.custody.stub import keep_stub
 from dicom_node.index import writer
-from dicom_node.index.rebuild import EVICTED
 from dicom_node.models import EvictionPlan, Instance, Quarantined, Study, UsedTicket
 from dicom_node.store import blobs, part10
-from dicom_node.store.journal import Journal
+from dicom_node.store.journal import EVICTED, Journal
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
 from pacs_common.errors import BadInput, Conflict, NotFound

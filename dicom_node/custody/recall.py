@@ -10,10 +10,9 @@ from django.db import transaction
 from django.db.models import F
 
 from dicom_node.index import writer
-from dicom_node.index.rebuild import RECALLED
 from dicom_node.models import Instance, RecallRequest, Study
 from dicom_node.store import blobs, part10
-from dicom_node.store.journal import Journal
+from dicom_node.store.journal import RECALLED, Journal
 from dicom_node.store.layout import STUB, THUMBNAIL, Layout
 from pacs_common.availability import Availability
 from pacs_common.errors import BadInput, DigestMismatch

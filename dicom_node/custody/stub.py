@@ -11,8 +11,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from dicom_node.models import Instance
 from dicom_node.render.rendition import thumbnail
 from dicom_node.store import blobs, part10
-from dicom_node.store.layout import STUB, THUMBNAIL, Layout
-from pacs_common.errors import ArgensError
+from dicom_node.store.layout import OBJECT, STUB, THUMBNAIL, Layout
+from pacs_common.errors import ArgensError, NotDicom
 
 LARGE_VALUE_BYTES = 64 << 10
 _BULK_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
@@ -30,6 +30,18 @@ def keep_stub(layout: Layout, instance: Instance) -> None:
         _write(layout.object(instance.hour, instance.uid, THUMBNAIL), picture)
     _write(stub, _without_bulk(ds))
     blobs.sync_folder(stub.parent)
+
+
+def object_or_stub(layout: Layout, instance: Instance) -> Dataset:
+    """Return the whole object, or after eviction its stub."""
+    for suffix in (OBJECT, STUB):
+        try:
+            return part10.read_object(layout.object(instance.hour, instance.uid, suffix))
+        except FileNotFoundError:
+            continue
+        except NotDicom as error:
+            raise ArgensError(f"the stored file is damaged: {error}") from None
+    raise ArgensError("neither the file nor its stub is on the node's disk")
 
 
 def _picture(ds: Dataset) -> bytes:

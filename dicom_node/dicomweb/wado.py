@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.api.guard import allowed
-from dicom_node.api.header import read as read_header_or_stub
+from dicom_node.custody.stub import object_or_stub
 from dicom_node.dicomweb import multipart
 from dicom_node.dicomweb.accept import ANY, Accepted, accepted, require_json
 from dicom_node.dicomweb.selection import (
@@ -99,7 +99,7 @@ def _object_part(instance: Instance, asked: str | None) -> multipart.Part:
 
 
 def _as_json(instance: Instance) -> dict[str, Any]:
-    ds = read_header_or_stub(LAYOUT, instance)
+    ds = object_or_stub(LAYOUT, instance)
     for tag in [tag for tag in ds.keys() if tag >= 0x7FE00000]:
         del ds[tag]
     ds.SpecificCharacterSet = "ISO_IR 192"

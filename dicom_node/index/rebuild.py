@@ -18,13 +18,12 @@ from dicom_node.index import writer
 from dicom_node.index.entry import Entry, Stored, entry_of
 from dicom_node.models import EvictionPlan, Instance, Quarantined, Study
 from dicom_node.store import blobs, part10
-from dicom_node.store.journal import Journal
+from dicom_node.store.journal import EVICTED, RECALLED, Journal
 from dicom_node.store.layout import OBJECT, STUB, Layout
 from pacs_common.availability import Availability
 from pacs_common.errors import ArgensError
 
 LOG = logging.getLogger(__name__)
-EVICTED, RECALLED = "evicted", "recalled"
 
 
 @dataclass

@@ -16,6 +16,8 @@ from typing import Any
 
 from dicom_node.store.blobs import disk_errors, ensure_folder, sync_folder, write_all
 
+EVICTED, RECALLED = "evicted", "recalled"  # kinds of records
+
 
 class Journal:
     """The records below one folder."""
