@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
 from dicom_node.index.names import fold_text, name_keys
@@ -130,6 +131,7 @@ UNREADABLE = (
     RecursionError,
     EOFError,
     struct.error,
+    BytesLengthException,
 )
 COUNTED = {"series_count", "instance_count"}
 UNIQUE_KEY = {P: "PatientID", S: "StudyInstanceUID", E: "SeriesInstanceUID", I: "SOPInstanceUID"}

@@ -20,6 +20,18 @@ from tests.support.data_sets import EXPLICIT, SERIES, STUDY, ct, encoded
 __all__ = ["EXPLICIT", "SERIES", "STUDY", "ct", "encoded"]
 
 
+def with_broken_values() -> bytes:
+    """Return an object on the wire whose SeriesNumber and WindowCenter are not what they should."""
+    content = encoded(ct(1))
+    for whole, broken in (
+        (b"\x20\x00\x11\x00IS\x02\x00", b"\x20\x00\x11\x00FD\x02\x00"),
+        (b"DS\x04\x0040.0", b"DS\x04\x00none"),
+    ):
+        assert whole in content
+        content = content.replace(whole, broken)
+    return content
+
+
 def without_pixels(ds: Dataset) -> Dataset:
     """Return the same object as a stored file's header shows it."""
     copy = Dataset(ds)
