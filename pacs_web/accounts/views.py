@@ -27,6 +27,7 @@ class Login(LoginView):
     redirect_authenticated_user = True
 
     def get_success_url(self) -> str:
+        """Return the page that was asked for, else the first of the person's menu."""
         asked = self.get_redirect_url()
         pages = entries(self.request.user)
         if asked and asked != "/":

@@ -14,6 +14,8 @@ class AppendOnly(Exception):
 
 
 class Action(models.TextChoices):
+    """What people do that is written down."""
+
     LOGIN = "login", _("Logged in")
     LOGOUT = "logout", _("Logged out")
     LOGIN_FAILED = "login-failed", _("Login failed")
@@ -28,6 +30,8 @@ class Action(models.TextChoices):
 
 
 class AuditRows(models.QuerySet):
+    """Rows that refuse to be changed or deleted in bulk."""
+
     def update(self, **kwargs: Any) -> NoReturn:
         raise AppendOnly("audit rows do not change")
 

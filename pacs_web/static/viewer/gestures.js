@@ -6,7 +6,7 @@ export function follow(stage, view) {
   let start = null;
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button > 2) return;
+    if (event.button > 2 || event.target.closest("a, button")) return;
     start = { x: event.clientX, y: event.clientY, mode: modeOf(event, view), ...view.snapshot() };
     stage.setPointerCapture(event.pointerId);
     view.dragging = start.mode === "window";
