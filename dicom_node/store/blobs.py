@@ -41,16 +41,14 @@ def write(final: Path, chunks: Iterable[bytes]) -> int:
     with disk_errors():
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)  # `sweep` leaves it alone while we live
-                size = write_all(handle, chunks)
-            finally:
-                os.close(handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)  # `sweep` leaves it alone until it has its name
+            size = write_all(handle, chunks)
             os.link(partial, final)
         except FileExistsError:
             raise AlreadyThere(final) from None
         finally:
             partial.unlink(missing_ok=True)
+            os.close(handle)
     return size
 
 

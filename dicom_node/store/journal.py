@@ -29,7 +29,7 @@ class Journal:
         """Add records of one kind, durably, each with the time and its kind."""
         now = datetime.now(UTC)
         lines = [
-            json.dumps({"at": now.isoformat(), "kind": kind, **record}, ensure_ascii=False)
+            json.dumps({"at": now.isoformat(), "kind": kind, **record})  # ASCII: one line, always
             for record in records
         ]
         if lines:
@@ -39,12 +39,13 @@ class Journal:
     def read(self) -> Iterator[dict[str, Any]]:
         """Yield all records, oldest first."""
         for file in sorted(self._folder.glob("*.jsonl")):
-            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in file.read_bytes().split(b"\n"):
                 try:
                     record = json.loads(line)
                 except ValueError:
                     continue  # torn by a power cut before anybody was answered
-                yield record
+                if isinstance(record, dict):
+                    yield record
 
     def of_study(self, study_uid: str) -> list[dict[str, Any]]:
         """Return the records of one study, oldest first."""
@@ -52,15 +53,17 @@ class Journal:
 
     def _append_lines(self, file: Path, lines: list[str]) -> None:
         with disk_errors():
-            is_new = not file.exists()
             handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 end = os.fstat(handle).st_size
                 torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
                 text = ("\n" if torn else "") + "\n".join(lines) + "\n"
-                write_all(handle, [text.encode()])
+                try:
+                    write_all(handle, [text.encode()])
+                except OSError:
+                    os.ftruncate(handle, end)  # nobody was answered: no record of the batch stays
+                    raise
             finally:
                 os.close(handle)
-        if is_new:
-            sync_folder(self._folder)
+        sync_folder(self._folder)  # also where another process made the file a moment ago
