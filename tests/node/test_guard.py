@@ -1,0 +1,265 @@
+"""Who may call what: every address of the node, asked by those who may and those who may not."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dicom_node.api import guard
+from pacs_common.tickets import TicketIssuer
+from tests.node.objects import SERIES, STUDY, ct
+from tests.node.web_answers import require_problem, whole
+
+OPEN = {"healthz", "readyz", "metrics"}
+VALUES = {"study_uid": STUDY, "series_uid": SERIES, "sop_uid": f"{SERIES}.1", "numbers": "1"}
+PUT = "PUT api/custody/studies/<str:study_uid>/instances/<str:sop_uid>"
+
+
+def routes() -> list[str]:
+    """Return every address of the node with its method, as its URL configuration has it."""
+    patterns: list[URLPattern] = get_resolver("dicom_node.urls").url_patterns
+    found = [str(pattern.pattern) for pattern in patterns]
+    return [f"{'POST' if 'evictions' in r else 'GET'} {r}" for r in found] + [PUT]
+
+
+GUARDED = [route for route in routes() if route.split()[1] not in OPEN]
+
+
+def scope_of(route: str) -> str:
+    """Return the scope that docs/interfaces.md asks for at an address."""
+    method, path = route.split()
+    if path == "api/node":
+        return "status"
+    if method == "POST":
+        return "custody.evict"
+    if "custody" in path:
+        return "custody.recall" if method == "PUT" else "custody.read"
+    return "dicomweb"
+
+
+def call(route: str, token: str | None = None, body: dict | None = None):
+    method, path = route.split()
+    for name, value in VALUES.items():
+        path = path.replace(f"<str:{name}>", value)
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+    return Client().generic(
+        method,
+        f"/{path}",
+        json.dumps(body or {"study_uid": STUDY}),
+        "application/json",
+        headers=headers,
+    )
+
+
+@pytest.fixture
+def stored(take):
+    take(ct(1))
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_a_stranger_is_asked_who_it_is(db, route):
+    answer = call(route)
+    require_problem(answer, 401)
+    assert answer["WWW-Authenticate"] == 'Bearer realm="Argens", Basic realm="Argens"'
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_a_ticket_without_the_scope_is_refused(db, ticket, route):
+    other = "status" if scope_of(route) != "status" else "dicomweb"
+    require_problem(call(route, ticket(other)), 403)
+    if scope_of(route).startswith("custody"):
+        other = "custody.recall" if scope_of(route) != "custody.recall" else "custody.read"
+        require_problem(call(route, ticket(other)), 403)
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_a_ticket_for_another_study_is_refused(db, ticket, route):
+    token = ticket(scope_of(route), study="1.2.3", plan="p1")
+    require_problem(call(route, token), 403)
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_each_issuer_is_believed_for_its_own_scopes_only(db, ticket, route):
+    scope = scope_of(route)
+    if scope != "status":
+        wrong = "archive" if scope == "dicomweb" else "portal"
+        require_problem(call(route, ticket(scope, issuer=wrong)), 403)
+    require_problem(call(route, ticket(scope, issuer="stranger")), 403)
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_the_right_ticket_is_let_in(stored, ticket, route):
+    answer = call(route, ticket(scope_of(route)))
+    content = whole(answer)
+    assert answer.status_code not in (401, 403, 500), content
+    if "<str:study_uid>" in route:
+        bound = call(route, ticket(scope_of(route), study=STUDY))
+        assert (bound.status_code, len(whole(bound)) > 0) == (answer.status_code, len(content) > 0)
+
+
+@pytest.mark.parametrize("path", sorted(OPEN))
+def test_health_is_told_to_everybody(db, path):
+    assert Client().get(f"/{path}").status_code in (200, 503)
+
+
+def test_an_expired_ticket_is_refused(db, ticket):
+    require_problem(call("GET api/node", ticket("status", lifetime_s=-60)), 401)
+
+
+def test_a_ticket_for_another_node_is_refused(db, ticket):
+    require_problem(call("GET api/node", ticket("status", audience="RF")), 401)
+
+
+def test_an_issuer_that_the_node_does_not_trust_is_refused(db, ticket):
+    ticket("status")  # the portal is trusted here, by another key
+    for issuer in ("nobody", "portal", "../portal"):
+        token = TicketIssuer(issuer, Ed25519PrivateKey.generate()).issue(
+            "CT", ["status"], subject="x"
+        )
+        require_problem(call("GET api/node", token), 401)
+
+
+def test_an_unsigned_ticket_is_refused(db, ticket):
+    ticket("status")  # so that the portal is known here
+    claims = jwt.decode(ticket("status"), options={"verify_signature": False})
+    require_problem(call("GET api/node", jwt.encode(claims, "", algorithm="none")), 401)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from(["Bearer ", "Basic ", "bearer a.b.", "Bearer e30.e30.", "Digest ", ""]),
+    st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=30),
+)
+def test_no_authorization_header_is_a_fault_of_ours(db, kind, text):
+    answer = Client().get("/api/node", headers={"Authorization": kind + text})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_another_method_is_405(db, ticket, route):
+    method, path = route.split()
+    answer = call(f"DELETE {path}", ticket(scope_of(route)))
+    assert answer.status_code == 405
+    assert method in answer["Allow"]
+    assert b"Traceback" not in answer.content
+
+
+def test_a_fault_of_ours_is_a_problem_document_without_details(db, ticket, monkeypatch):
+    monkeypatch.setattr("dicom_node.api.health._counts", lambda: 1 / 0)
+    client = Client(raise_request_exception=False)
+    answer = client.get("/api/node", headers={"Authorization": f"Bearer {ticket('status')}"})
+    assert "division" not in require_problem(answer, 500)
+
+
+class Portal(BaseHTTPRequestHandler):
+    """The portal's /api/introspect, over a real wire."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, asked["token"]))
+        status, content = self.server.answers.get(asked["token"], (200, {"active": False}))
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def people(layout, db, monkeypatch) -> Iterator[ThreadingHTTPServer]:
+    """A portal that knows people's API tokens; `answers` and `asked` are the test's."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Portal)
+    clinician = {"active": True, "subject": "clinician", "scopes": ["dicomweb"]}
+    server.answers, server.asked = {"secret": (200, clinician)}, []
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    config = dataclasses.replace(guard.CONFIG, portal_url=address)
+    monkeypatch.setattr(guard, "CONFIG", config)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def by_basic(token: str, path: str = "/dicom-web/studies"):
+    credentials = base64.b64encode(f"anybody:{token}".encode()).decode()
+    return Client().get(path, headers={"Authorization": f"Basic {credentials}"})
+
+
+def by_bearer(token: str, path: str = "/dicom-web/studies"):
+    return Client().get(path, headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.mark.parametrize("ask", [by_bearer, by_basic])
+def test_a_persons_token_opens_dicomweb(people, ask):
+    assert ask("secret").status_code == 204
+    assert people.asked == [("/api/introspect", "secret")]
+
+
+def test_a_persons_token_opens_nothing_else(people):
+    people.answers["greedy"] = (
+        200,
+        {"active": True, "subject": "x", "scopes": ["custody.read", "custody.evict"]},
+    )
+    require_problem(by_bearer("secret", "/api/node"), 403)
+    require_problem(by_bearer("greedy", "/api/custody/studies"), 403)
+
+
+def test_the_portal_is_asked_once_a_minute_for_a_token(people, monkeypatch):
+    for _ in range(3):
+        by_bearer("secret")
+    assert len(people.asked) == 1
+    monkeypatch.setattr("django.core.cache.backends.locmem.time.time", _later(61))
+    by_bearer("secret")
+    assert len(people.asked) == 2
+
+
+def test_an_inactive_token_is_refused(people):
+    require_problem(by_bearer("stolen"), 401)
+    require_problem(by_basic("stolen"), 401)
+    require_problem(by_basic(""), 401)
+
+
+@pytest.mark.parametrize(
+    "answer", [(500, {}), (404, {"detail": "x"}), (200, b"<html>"), (200, []), (401, {})]
+)
+def test_a_portal_that_does_not_tell_is_502_and_is_asked_again(people, answer):
+    people.answers["secret2"] = answer
+    require_problem(by_bearer("secret2"), 502)
+    require_problem(by_bearer("secret2"), 502)
+    assert len(people.asked) == 2
+
+
+def test_a_portal_that_is_away_is_502(people, monkeypatch):
+    config = dataclasses.replace(guard.CONFIG, portal_url="http://127.0.0.1:9")
+    monkeypatch.setattr(guard, "CONFIG", config)
+    assert "portal" in require_problem(by_bearer("secret"), 502)
+
+
+def test_without_a_portal_tokens_are_refused(layout, db):
+    require_problem(by_bearer("secret"), 401)
+
+
+def _later(seconds: float):
+    real = time.time
+    return lambda: real() + seconds
