@@ -17,7 +17,13 @@ def main(argv: list[str]) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS[role or "web"]
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line([argv[0], *argv[2 if role else 1 :]])
+    from pacs_common.env import SettingError
+
+    try:
+        execute_from_command_line([argv[0], *argv[2 if role else 1 :]])
+    except SettingError as error:
+        print(error.message, file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

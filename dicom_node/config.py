@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
 
 from pacs_common.env import Env, SettingError
 
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}\Z")  # PS3.5 6.2: no backslash, no controls
+
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+_ENGINES = ("sqlite3", "postgresql")
 
 
 @dataclass(frozen=True)
@@ -48,24 +55,36 @@ class NodeConfig:
 
 def read(env: Env) -> NodeConfig:
     """Return the node's configuration; raises SettingError with one line."""
-    data_dir = env.path("PACS_DATA_DIR", "var/node", "Folder that holds all the role writes.")
+    data_dir = _folder(
+        env.path("PACS_DATA_DIR", "var/node", "Folder that holds all the role writes."),
+        "PACS_DATA_DIR",
+    )
     return NodeConfig(
         data_dir=data_dir,
         trust_dir=env.path(
             "PACS_TRUST_DIR", data_dir / "trust", "Folder of the issuers' public keys."
         ),
-        database_url=env.text(
+        database_url=_database_url(
+            env.text(
+                "PACS_DATABASE_URL",
+                f"sqlite:///{data_dir}/index.sqlite3",
+                "The role's own database, as a URL (sqlite or postgres).",
+            ),
             "PACS_DATABASE_URL",
-            f"sqlite:///{data_dir}/index.sqlite3",
-            "The role's own database, as a URL (sqlite or postgres).",
         ),
         secret_key=env.secret(
             "PACS_SECRET_KEY",
             "Key of what Django signs; generated at first start.",
             kept_in=data_dir / "secret-key",
         ),
-        log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
-        name=env.text("PACS_NODE_NAME", "NODE", "The node's name, and its tickets' audience."),
+        log_level=_log_level(
+            env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
+            "PACS_LOG_LEVEL",
+        ),
+        name=_name(
+            env.text("PACS_NODE_NAME", "NODE", "The node's name, and its tickets' audience."),
+            "PACS_NODE_NAME",
+        ),
         ae_title=_ae_title(
             env.text("PACS_AE_TITLE", "ARGENS", "The node's AE title."), "PACS_AE_TITLE"
         ),
@@ -85,8 +104,9 @@ def read(env: Env) -> NodeConfig:
         accept_loopback=env.boolean(
             "PACS_ACCEPT_LOOPBACK", False, "Accept any calling AE title from this machine."
         ),
-        peers=env.pairs(
-            "PACS_PEERS", "", "Calling AE titles that are accepted, with their address."
+        peers=_peers(
+            env.pairs("PACS_PEERS", "", "Calling AE titles that are accepted, with their address."),
+            "PACS_PEERS",
         ),
         destinations=_destinations(
             env.pairs("PACS_MOVE_DESTINATIONS", "", "C-MOVE destinations, AE=host:port.")
@@ -105,8 +125,9 @@ def read(env: Env) -> NodeConfig:
         in_use_s=env.number(
             "PACS_IN_USE_S", 300.0, "A study read within this time is not evicted."
         ),
-        portal_url=env.text(
-            "PACS_PORTAL_URL", "", "Portal that is asked about people's API tokens."
+        portal_url=_http_url(
+            env.text("PACS_PORTAL_URL", "", "Portal that is asked about people's API tokens."),
+            "PACS_PORTAL_URL",
         ),
     )
 
@@ -117,11 +138,56 @@ def _ae_title(text: str, name: str) -> str:
     return text.strip()
 
 
+def _folder(path: Path, name: str) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(name, f"{path} cannot be used: {error.strerror}") from None
+    return path
+
+
+def _database_url(text: str, name: str) -> str:
+    try:
+        engine = str(dj_database_url.parse(text).get("ENGINE", ""))
+    except ValueError:  # its text may hold the password: it is not repeated
+        raise SettingError(name, "is not a database URL") from None
+    if not engine.endswith(_ENGINES):
+        raise SettingError(name, "is neither sqlite nor postgres")
+    return text
+
+
+def _log_level(text: str, name: str) -> str:
+    if text.strip().upper() not in logging.getLevelNamesMapping():
+        raise SettingError(name, f"{text!r} is not a level (DEBUG, INFO, WARNING, ERROR)")
+    return text.strip().upper()
+
+
+def _name(text: str, name: str) -> str:
+    if not text.strip():
+        raise SettingError(name, "is empty")
+    return text.strip()
+
+
+def _http_url(text: str, name: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_usable = False
+    if text and not is_usable:
+        raise SettingError(name, f"{text!r} is not an address like http://127.0.0.1:8000")
+    return text
+
+
+def _peers(pairs: dict[str, str], name: str) -> dict[str, str]:
+    return {_ae_title(title, name): address for title, address in pairs.items()}
+
+
 def _destinations(pairs: dict[str, str]) -> dict[str, Peer]:
     found = {}
     for title, address in pairs.items():
         host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        if not host or not _PORT.match(port) or not 0 < int(port) < 65536:
             raise SettingError("PACS_MOVE_DESTINATIONS", f"{title}={address} is not AE=host:port")
         found[title] = Peer(_ae_title(title, "PACS_MOVE_DESTINATIONS"), host, int(port))
     return found

@@ -5,8 +5,6 @@ import dj_database_url
 from dicom_node.config import CONFIG
 from pacs_common import logs
 
-CONFIG.data_dir.mkdir(parents=True, exist_ok=True)
-
 SECRET_KEY = CONFIG.secret_key
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # nothing the node answers depends on the Host header
