@@ -52,7 +52,9 @@ def read(env: Env) -> ArchiveConfig:
     config = ArchiveConfig(
         data_dir=data_dir,
         trust_dir=env.path(
-            "PACS_TRUST_DIR", data_dir / "trust", "Folder of the issuers' public keys."
+            "PACS_TRUST_DIR",
+            "var/trust",
+            "Folder of the issuers' public keys, shared by all roles.",
         ),
         vault_dir=env.path("PACS_VAULT_DIR", data_dir / "vault", "Folder of the tape library."),
         database_url=env.text(

@@ -62,7 +62,9 @@ def read(env: Env) -> NodeConfig:
     return NodeConfig(
         data_dir=data_dir,
         trust_dir=env.path(
-            "PACS_TRUST_DIR", data_dir / "trust", "Folder of the issuers' public keys."
+            "PACS_TRUST_DIR",
+            "var/trust",
+            "Folder of the issuers' public keys, shared by all roles.",
         ),
         database_url=_database_url(
             env.text(

@@ -37,6 +37,23 @@ class Program:
     log_file: Path | None = None
 
 
+class StopSignals:
+    """SIGTERM and SIGINT, waited for instead of handled: make it before any thread is started."""
+
+    _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+    def __init__(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._SIGNALS)
+
+    def wait(self) -> None:
+        """Return when one arrives."""
+        signal.sigwait(self._SIGNALS)
+
+    def arrive_within(self, wait_s: float) -> bool:
+        """Return whether one arrives within `wait_s` seconds (0: has arrived)."""
+        return signal.sigtimedwait(self._SIGNALS, wait_s) is not None
+
+
 class Supervisor:
     """Starts programs in order, restarts what dies unasked, stops all in reverse order.
 

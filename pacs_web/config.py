@@ -9,7 +9,9 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 env = Env()
 
 DATA_DIR = env.path("PACS_DATA_DIR", "var/portal", "Folder of the portal's database and keys.")
-TRUST_DIR = env.path("PACS_TRUST_DIR", "var/trust", "Folder of the roles' public keys.")
+TRUST_DIR = env.path(
+    "PACS_TRUST_DIR", "var/trust", "Folder of the issuers' public keys, shared by all roles."
+)
 SECRET_KEY = env.secret(
     "PACS_SECRET_KEY",
     "Signs sessions and forms; generated at first start unless given.",

@@ -13,7 +13,7 @@ from deploy.demo import preflight
 from deploy.demo.hospital import ROOT, Hospital, forget_foreign_settings, plan
 from deploy.demo.opening import Opening, OpeningFailed, say
 from pacs_common.env import Env, SettingError
-from pacs_common.processes import Program, Supervisor
+from pacs_common.processes import STOP_TIMEOUT_S, Program, Supervisor
 
 LOG_TAIL_LINES = 12
 LOG_TAIL_BYTES = 16_384
@@ -54,7 +54,11 @@ class _Demo:
             Program(member.name, member.argv, member.env, hospital.log_file(member))
             for member in hospital.members
         ]
-        self._supervisor = Supervisor(programs, on_death=self._died)
+        self._supervisor = Supervisor(
+            programs,
+            on_death=self._died,
+            stop_timeout_s=STOP_TIMEOUT_S + 5,  # each member stops its own processes first
+        )
 
     def run(self) -> int:
         """Start, open, watch, stop; return 0 when stopping was asked for, 1 on a failure."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
+from collections.abc import Callable
 
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
@@ -19,10 +19,10 @@ IDLE_S = 0.5
 CHECKPOINT_EVERY_S = 60.0
 
 
-def run(layout: Layout, stopping: threading.Event) -> None:
-    """Do chores until `stopping` is set; a database that is away is waited for."""
-    next_checkpoint = time.monotonic()
-    while not stopping.is_set():
+def run(layout: Layout, asked_to_stop: Callable[[float], bool]) -> None:
+    """Do chores until `asked_to_stop(wait_s)` says so; a database that is away is waited for."""
+    next_checkpoint, done = time.monotonic(), 1
+    while not asked_to_stop(0.0 if done else IDLE_S):
         try:
             done = digests.compute(layout)
             if time.monotonic() >= next_checkpoint:
@@ -33,5 +33,3 @@ def run(layout: Layout, stopping: threading.Event) -> None:
             LOG.error("the index does not answer: %s", error)
             done = 0
         close_old_connections()
-        if not done:
-            stopping.wait(IDLE_S)

@@ -81,7 +81,9 @@ def name_pattern(typed: str) -> str:
     Blanks and commas become wildcards, since people do not type DICOM's `^`.
     """
     pattern = re.sub(r"[\s,^]+", "*", typed.strip().rstrip(","))
-    return pattern if not pattern or "*" in typed or "?" in typed else f"{pattern}*"
+    if not pattern or pattern.endswith("*") or "*" in typed or "?" in typed:
+        return pattern
+    return f"{pattern}*"
 
 
 def description_pattern(typed: str) -> str:

@@ -52,5 +52,5 @@ def test_a_setting_that_makes_no_sense_is_one_line(tmp_path, monkeypatch, role):
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "setting PACS_HTTP_PORT: 'http' is not a number\n"

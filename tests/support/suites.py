@@ -81,7 +81,7 @@ def run(suite: Suite, tests: Path, asked: Asked) -> Outcome:
         ]
         argv += ["--junitxml", str(report), "-o", "junit_family=xunit2", "-q", "--color=auto"]
         if suite.workers:
-            argv += ["-n", str(suite.workers)]
+            argv += ["-n", str(suite.workers), "--dist", "loadfile"]
         env = {**os.environ, **({"PACS_TEST_SOAK": "1"} if asked.soak else {})}
         began = time.monotonic()
         status = subprocess.run(argv, cwd=tests.parent, env=env, check=False).returncode

@@ -1,13 +1,11 @@
 """`manage.py node chores`: what the node does by itself."""
 
-import signal
-import threading
-
 from django.core.management.base import BaseCommand
 
 from dicom_node.chores.loop import run
 from dicom_node.config import CONFIG
 from dicom_node.store.layout import Layout
+from pacs_common.processes import StopSignals
 
 
 class Command(BaseCommand):
@@ -15,7 +13,5 @@ class Command(BaseCommand):
 
     def handle(self, **options: object) -> None:
         """Work until SIGTERM or SIGINT."""
-        stopping = threading.Event()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_: stopping.set())
-        run(Layout(CONFIG.data_dir), stopping)
+        stop_signals = StopSignals()
+        run(Layout(CONFIG.data_dir), stop_signals.arrive_within)

@@ -1,8 +1,5 @@
 """`manage.py node scp`: serve the DICOM port."""
 
-import signal
-import threading
-
 from django.core.management.base import BaseCommand, CommandError
 
 from dicom_node.config import CONFIG
@@ -10,6 +7,7 @@ from dicom_node.dimse.server import DicomServer
 from dicom_node.index import checkpoint, rebuild
 from dicom_node.store.blobs import ensure_folder
 from dicom_node.store.layout import Layout
+from pacs_common.processes import StopSignals
 
 
 class Command(BaseCommand):
@@ -17,6 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: object) -> None:
         """Catch up with the disk, serve until SIGTERM or SIGINT, then stop cleanly."""
+        stop_signals = StopSignals()
         layout = Layout(CONFIG.data_dir)
         ensure_folder(layout.objects)
         rebuild.catch_up(layout, checkpoint.read(layout))
@@ -30,8 +29,5 @@ class Command(BaseCommand):
         except OSError as error:
             address = f"{CONFIG.dicom_bind}:{CONFIG.dicom_port}"
             raise CommandError(f"cannot listen on {address}: {error.strerror}") from None
-        stopping = threading.Event()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_: stopping.set())
-        stopping.wait()
+        stop_signals.wait()
         server.stop()
