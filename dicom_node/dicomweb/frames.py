@@ -112,13 +112,13 @@ def _first_frame(
     ds: Dataset, index: int, offers: list[tuple[Offer, bool]]
 ) -> tuple[Offer, bool, bytes]:
     """Return the first offer that the frame can be made into, and that frame."""
-    for number, (offer, is_multipart) in enumerate(offers, start=1):
+    *others, (last, is_multipart) = offers
+    for offer, as_multipart in others:
         try:
-            return offer, is_multipart, frame_as(ds, index, offer[1])
+            return offer, as_multipart, frame_as(ds, index, offer[1])
         except (NotAcceptable, CannotRender):
-            if number == len(offers):
-                raise
-    raise NotAcceptable("nothing was offered")
+            continue
+    return last, is_multipart, frame_as(ds, index, last[1])
 
 
 def _parts(content_type: str, first: bytes, rest: Iterator[bytes]) -> Iterator[multipart.Part]:
