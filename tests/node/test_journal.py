@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -100,6 +102,19 @@ def test_two_processes_lose_nothing_of_each_other(journal, tmp_path):
     for name in ("a", "b"):
         assert [r["number"] for r in found if r["writer"] == name] == list(range(40))
     assert all(json.loads(line) for line in only_file(tmp_path).read_text().splitlines())
+
+
+def test_a_writer_waits_for_the_one_before_it(journal, tmp_path):
+    journal.append("evicted", [{"n": 1}])
+    later = threading.Thread(target=journal.append, args=("evicted", [{"n": 2}]))
+    with only_file(tmp_path).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        later.start()
+        later.join(0.1)
+        assert later.is_alive()
+        assert [record["n"] for record in journal.read()] == [1]
+    later.join(30)
+    assert [record["n"] for record in journal.read()] == [1, 2]
 
 
 def test_a_full_disk_is_told_and_leaves_the_journal_as_it_was(journal, tmp_path, monkeypatch):
