@@ -18,7 +18,7 @@ from dicom_node.store import blobs, part10
 from dicom_node.store.journal import EVICTED, Journal
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
-from pacs_common.errors import BadInput, Conflict, NotFound
+from pacs_common.errors import BadInput, Conflict, NotFound, Refused
 from pacs_common.tickets import LEEWAY_S, Ticket
 
 LOG = logging.getLogger(__name__)
@@ -128,6 +128,8 @@ def _checked(plan: Mapping[str, Any], ticket: Ticket) -> tuple[str, str, list[Ma
         raise BadInput(f"the plan lacks {error}") from None
     if ticket.plan != plan_id:
         raise Conflict("the ticket is for another plan")
+    if ticket.study != study_uid:
+        raise Refused("the ticket is not bound to this study")
     return plan_id, study_uid, named
 
 

@@ -15,7 +15,7 @@ from dicom_node.dimse.association import FIND, RETRIEVE
 from dicom_node.dimse.receive import status
 from dicom_node.index import wanted
 from dicom_node.index.attributes import UNIQUE_KEY, Level, text_of
-from dicom_node.index.query import Query, find, known
+from dicom_node.index.query import Query, find, known, unmatched
 from dicom_node.store.layout import Layout
 from pacs_common.errors import ArgensError, BadQuery
 
@@ -33,13 +33,14 @@ def find_matches(event: evt.Event) -> Answers:
         identifier = event.identifier
         level = _level(identifier, FIND[event.request.AffectedSOPClassUID])
         keys = {e.keyword: text_of(identifier, e.keyword) for e in identifier if e.keyword}
-        matches = find(Query(level, {k: v for k, v in keys.items() if k not in _NOT_KEYS}))
+        query = Query(level, {k: v for k, v in keys.items() if k not in _NOT_KEYS})
+        matches = find(query)
     except ArgensError as error:
         yield status(error.dimse_status, str(error)), None
         return
     asked = set(keys) - _NOT_KEYS
-    ignored = any(known(keyword, level) is None for keyword in asked - _ALWAYS_ANSWERED)
-    pending = PENDING_KEYS_IGNORED if ignored else PENDING
+    absent = [k for k in asked - _ALWAYS_ANSWERED if known(k, level) is None]
+    pending = PENDING_KEYS_IGNORED if absent or unmatched(query) else PENDING
     for match in matches:
         if event.is_cancelled:
             yield CANCELLED, None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -22,6 +23,7 @@ from pacs_common.errors import CannotRender
 # What a codec or a lazily parsed element raises over a damaged file: codecs raise RuntimeError
 # subclasses, pydicom the others. Programming errors such as NameError still surface.
 FAULTS = (
+    BytesLengthException,
     RuntimeError,
     ValueError,
     TypeError,

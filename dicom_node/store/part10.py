@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -29,6 +29,7 @@ PREAMBLE = bytes(128) + b"DICM"
 _PIXELS = 0x7FE00000
 # What pydicom raises on bytes that are no data set.
 _UNPARSABLE = (
+    BytesLengthException,
     InvalidDicomError,
     AttributeError,
     EOFError,
