@@ -17,28 +17,45 @@ REMEMBERED = timedelta(minutes=10)
 BATCH = 300  # SQLite's limit of variables in one statement is higher; older ones allow 999
 
 
-def remember(holders: Mapping[str, Iterable[str]]) -> None:
-    """Note which nodes hold each study, and forget what is old."""
+def remember(holders: Mapping[str, Iterable[str]], *, complete: bool) -> None:
+    """Note which nodes hold each study, and forget what is old.
+
+    `complete` says that every node was heard; what some said never overrules what all said.
+    """
     now = timezone.now()
     Location.objects.filter(seen_at__lt=now - REMEMBERED).delete()
+    rows = [
+        Location(study_uid=uid, node=node, seen_at=now, complete=complete)
+        for uid, nodes in holders.items()
+        for node in nodes
+    ]
+    if not complete:
+        Location.objects.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)
+        return
     Location.objects.bulk_create(
-        [
-            Location(study_uid=uid, node=node, seen_at=now)
-            for uid, nodes in holders.items()
-            for node in nodes
-        ],
+        rows,
         batch_size=BATCH,
         update_conflicts=True,
         unique_fields=["study_uid", "node"],
-        update_fields=["seen_at"],
+        update_fields=["seen_at", "complete"],
     )
 
 
-def remembered_holders(study_uid: str) -> set[str]:
-    """Return the nodes known to hold the study; empty where all must be asked."""
+def known_holders(study_uid: str) -> set[str]:
+    """Return nodes known to hold the study, or a part of it; empty where none is known."""
+    return {node for node, _complete in _seen_lately(study_uid)}
+
+
+def all_holders(study_uid: str) -> set[str]:
+    """Return the nodes that hold the study; empty where others may hold a part of it."""
+    rows = _seen_lately(study_uid)
+    return {node for node, _complete in rows} if all(complete for _, complete in rows) else set()
+
+
+def _seen_lately(study_uid: str) -> list[tuple[str, bool]]:
     since = timezone.now() - REMEMBERED
     rows = Location.objects.filter(study_uid=study_uid, seen_at__gt=since)
-    return set(rows.values_list("node", flat=True))
+    return list(rows.values_list("node", "complete"))
 
 
 def forget(study_uid: str) -> None:

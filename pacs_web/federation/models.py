@@ -4,11 +4,15 @@ from django.db import models
 
 
 class Location(models.Model):
-    """A node that held a study when it was last asked; a memory of minutes, never the truth."""
+    """A node that held a study when it was last asked; a memory of minutes, never the truth.
+
+    `complete` is true where every node was heard then, so that no other holds a part of it.
+    """
 
     study_uid = models.CharField(max_length=64)
     node = models.CharField(max_length=64)
     seen_at = models.DateTimeField(db_index=True)
+    complete = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["study_uid", "node"], name="location_once")]

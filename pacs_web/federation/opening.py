@@ -41,7 +41,7 @@ def holders(clients: Clients, study_uid: str, deadline_s: float) -> list[NodeCli
     Raises NotFound where all answered and none has it, PeerUnreachable where one that did
     not answer may have it.
     """
-    names = locate.remembered_holders(study_uid)
+    names = locate.known_holders(study_uid)
     if names and (known := clients(names)):
         return known
     opened = open_study(clients, study_uid, deadline_s)
@@ -51,18 +51,23 @@ def holders(clients: Clients, study_uid: str, deadline_s: float) -> list[NodeCli
 
 
 def open_study(clients: Clients, study_uid: str, deadline_s: float) -> OpenStudy:
-    """Ask the nodes that are known to hold the study, else all; errors as `holders`."""
-    names = locate.remembered_holders(study_uid)
+    """Ask the nodes that hold the study where all are known, else every node; errors as `holders`.
+
+    What only some nodes said is not enough: a silent one may hold the missing series, and must
+    be named.
+    """
+    names = locate.all_holders(study_uid)
     gathered = _ask(clients(names or None), study_uid, deadline_s)
     if names and not any(gathered.answers.values()) and not gathered.failures:
         locate.forget(study_uid)
+        names = set()
         gathered = _ask(clients(None), study_uid, deadline_s)
     found = merge([study] for answer in gathered.answers.values() for study, _ in answer)
     if not found:
         raise _not_found(gathered)
     study = found[0]
-    if set(study.nodes) != names:
-        locate.remember({study_uid: study.nodes})
+    if not names:
+        locate.remember({study_uid: study.nodes}, complete=not gathered.failures)
     series = _best_of_each(
         series for answer in gathered.answers.values() for _, held in answer for series in held
     )

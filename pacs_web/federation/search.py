@@ -23,6 +23,11 @@ class SearchResult:
     cut: list[str]
 
     @property
+    def whole(self) -> bool:
+        """Whether every node that was asked told all that it has."""
+        return not self.failures and not self.cut
+
+    @property
     def holders(self) -> dict[str, tuple[str, ...]]:
         """Return the nodes of each study."""
         return {study.uid: study.nodes for study in self.studies}

@@ -80,7 +80,7 @@ def _show(request: HttpRequest, typed: searches.Typed, names: list[str]) -> Http
     query = form.qido()
     asked = clients(request.user.get_username(), chosen)
     result = search_nodes(asked, query, config.NODE_TIMEOUT_S)
-    locate.remember(result.holders)
+    locate.remember(result.holders, complete=result.whole and set(chosen) == set(names))
     record(request, Action.SEARCH, query=query, servers=chosen, found=len(result.studies))
     return _page(request, form, names, result=result)
 

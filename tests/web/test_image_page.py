@@ -121,7 +121,7 @@ def test_a_picture_is_taken_from_the_copy_that_answers(
     register(SimpleNamespace(name="DEAD", url="http://127.0.0.1:9"))
     Node.objects.filter(name="DEAD").update(position=0)
     Node.objects.filter(name="CT").update(position=9)
-    locate.remember({CT_STUDY: ["DEAD", "CT"]})
+    locate.remember({CT_STUDY: ["DEAD", "CT"]}, complete=True)
     response = clinician.get(f"{IMAGE}rendered")
     assert response.status_code == 200
     response.close()

@@ -94,10 +94,10 @@ def test_an_exam_found_by_a_search_is_asked_only_from_its_server(
 def test_an_exam_that_moved_to_another_server_is_found_again(
     nodes: dict[str, StandIn], clinician: Client
 ) -> None:
-    locate.remember({CT_STUDY: ["RF"]})
+    locate.remember({CT_STUDY: ["RF"]}, complete=True)
     page = clinician.get(PAGE).content.decode()
     assert "Scanner cérébral" in page
-    assert locate.remembered_holders(CT_STUDY) == {"CT"}
+    assert locate.all_holders(CT_STUDY) == {"CT"}
 
 
 def test_series_on_two_servers_are_one_exam(
