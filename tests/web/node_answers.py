@@ -55,7 +55,7 @@ def studies(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
         answer["00201206"] = {"vr": "IS", "Value": [len(_grouped(held, "SeriesInstanceUID"))]}
         answer["00201208"] = {"vr": "IS", "Value": [len(held)]}
         answers.append(_available(answer, held[0], away))
-    return sorted(answers, key=lambda one: one["00080020"]["Value"], reverse=True)
+    return sorted(answers, key=lambda one: one["00080020"].get("Value", []), reverse=True)
 
 
 def series(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:

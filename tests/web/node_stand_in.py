@@ -32,6 +32,7 @@ class Behaviour:
     hang: threading.Event | None = None
     nonsense: bool = False
     away: set[str] = field(default_factory=set)  # studies whose pixels are in the archive
+    breaks_off: str = ""  # the instance in whose file the connection dies
 
 
 @dataclass
@@ -162,7 +163,17 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         body = b"\r\n".join(parts) + f"\r\n--{boundary}--\r\n".encode()
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+        if self.node.behaviour.breaks_off in {one.SOPInstanceUID for one in held}:
+            return self._break_off(body, kind)
         self._send(body, 200, kind)
+
+    def _break_off(self, body: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2])
+        self.close_connection = True
 
     def _missing(self) -> None:
         body = {"title": "Not found", "status": 404, "detail": "not here"}
