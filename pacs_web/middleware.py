@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from pacs_common.errors import ArgensError
@@ -29,6 +29,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "manifest-src 'self'",
     ]
 )
+INTERFACES = ("/api/", "/dicom-web/")
 _SAFE_TRACE = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 
 
@@ -65,14 +66,31 @@ def explain_errors(get_response: GetResponse) -> GetResponse:
     """Turn an error that can be explained into its page, or its problem document."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        return get_response(request)
+        response = get_response(request)
+        if response.status_code == 405 and not response.streaming and not response.content:
+            return _wrong_method(request, response["Allow"])
+        return response
 
     def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, ArgensError):
             return None
-        if request.path.startswith(("/api/", "/dicom-web/")):
+        if request.path.startswith(INTERFACES):
             return problem_response(error)
         return render(request, "pages/error.html", {"error": error}, status=error.http_status)
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
+
+
+def _wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:
+    """Say what an address is for; Django's own answer is an empty page (RFC 9110 15.5.6)."""
+    if request.path.startswith(INTERFACES):
+        document = {"type": "about:blank", "title": "Method not allowed", "status": 405}
+        document["detail"] = f"{request.path} answers to {allowed}"
+        response: HttpResponse = JsonResponse(
+            document, status=405, content_type="application/problem+json"
+        )
+    else:
+        response = render(request, "pages/405.html", status=405)
+    response["Allow"] = allowed
+    return response

@@ -100,6 +100,7 @@ AXES_COOLOFF_TIME = timedelta(seconds=config.LOCKOUT_S)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # guessing on must not prolong the lock
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 
 from pacs_common.errors import BadInput
 from pacs_common.uids import Uid
 from pacs_web import pages
-from pacs_web.accounts.views import Login, introspect
+from pacs_web.accounts.views import Login, Logout, introspect
 from pacs_web.archive.recall import recall
 from pacs_web.archive.views import archive, live, retry
 from pacs_web.audit.views import audit
@@ -46,7 +45,7 @@ INSTANCE = f"{SERIES}instances/<uid:instance_uid>/"
 urlpatterns = [
     path("", search, name="search"),
     path("login/", Login.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", Logout.as_view(), name="logout"),
     path("servers/", servers, name="servers"),
     path("archive/", archive, name="archive"),
     path("archive/live/", live, name="archive-live"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from pacs_common.errors import ArgensError, NotAuthenticated, Refused, problem
 from pacs_web.accounts import tokens
@@ -25,7 +27,7 @@ def requires(right: Right) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return to_login(request)
             if not request.user.has_right(right):
                 raise PermissionDenied(right)
             return view(request, *args, **kwargs)
@@ -34,6 +36,29 @@ def requires(right: Right) -> Callable[[View], View]:
         return guarded
 
     return guard
+
+
+def to_login(request: HttpRequest) -> HttpResponse:
+    """Lead a stranger to the login, and from there to the page that stands in the browser.
+
+    HTMX asks for a part of a page: the login must replace the page, never land in the part.
+    """
+    whole = "HX-Request" not in request.headers
+    if whole and request.method in {"GET", "HEAD"}:
+        return redirect_to_login(request.get_full_path())
+    response = redirect_to_login(_page_of(request))
+    if whole:
+        return response
+    return HttpResponse(status=401, headers={"HX-Redirect": response["Location"]})
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return the page of ours from which a form or a script asked."""
+    page = request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/"
+    if not url_has_allowed_host_and_scheme(page, {request.get_host()}):
+        return "/"
+    parts = urlsplit(page)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def requires_api(right: Right, scope: str) -> Callable[[View], View]:

@@ -38,7 +38,7 @@ def create(
 
 def digest_of(secret: str) -> str:
     """Return what is stored of a token; 256 random bits need no slow hash."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def active(secret: str) -> ApiToken | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
+from math import ceil
 
 from django import template
 from django.utils.formats import date_format
@@ -64,6 +65,13 @@ def size(count: object) -> str:
         if amount < 1000 or unit == UNITS[-1]:
             break
     return f"{amount:.1f} {unit}"
+
+
+@register.filter
+def minutes(duration: timedelta) -> str:
+    """Return a duration in whole minutes, rounded up."""
+    count = ceil(duration.total_seconds() / 60)
+    return ngettext("%(n)d minute", "%(n)d minutes", count) % {"n": count}
 
 
 @register.filter
