@@ -44,6 +44,7 @@ class IndexWriter:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._entrance, self._is_closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._work, name="index-writer", daemon=True)
         self._thread.start()
 
@@ -53,12 +54,18 @@ class IndexWriter:
         Raises what `record` raises, or IndexUnavailable where the database does not take it.
         """
         waiting = _Waiting(record, folder, Future())
-        self._queue.put(waiting)
+        with self._entrance:  # nothing may follow the None that ends the thread
+            if self._is_closed:
+                raise IndexUnavailable("the node is stopping")
+            self._queue.put(waiting)
         waiting.done.result()
 
     def close(self) -> None:
-        """Write what waits and end the thread."""
-        self._queue.put(None)
+        """Write what waits, end the thread, and refuse what comes later."""
+        with self._entrance:
+            if not self._is_closed:
+                self._is_closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
@@ -75,29 +82,43 @@ class IndexWriter:
 
 
 def _write(batch: list[_Waiting]) -> None:
-    outcome: dict[int, BaseException] = {}
+    failed: dict[int, BaseException] = {}
     try:
         for folder in {waiting.folder for waiting in batch}:
             sync_folder(folder)
         with transaction.atomic():
             for number, waiting in enumerate(batch):
-                try:
-                    with transaction.atomic():
-                        waiting.record()
-                except IntegrityError as error:  # another process was first
-                    outcome[number] = AlreadyIndexed(str(error))
-                except (AlreadyIndexed, OtherPatient) as error:
-                    outcome[number] = error
-    except DatabaseError as error:
-        failure = IndexUnavailable(f"the index does not take it: {error}")
-        outcome = {number: failure for number in range(len(batch))}
+                if error := _failure(waiting.record):
+                    failed[number] = error
+            if transaction.get_rollback():  # a savepoint was lost, and with it the whole batch
+                raise DatabaseError("the transaction was lost")
     except ArgensError as error:
-        outcome = {number: error for number in range(len(batch))}
+        failed = dict.fromkeys(range(len(batch)), error)
+    except DatabaseError as error:
+        failed = dict.fromkeys(range(len(batch)), _unavailable(error))
     for number, waiting in enumerate(batch):
-        if number in outcome:
-            waiting.done.set_exception(outcome[number])
+        if number in failed:
+            waiting.done.set_exception(failed[number])
         else:
             waiting.done.set_result(None)
+
+
+def _failure(record: Callable[[], None]) -> Exception | None:
+    """Run one record; return what it raised, so that it alone fails and not its batch."""
+    try:
+        with transaction.atomic():
+            record()
+    except IntegrityError as error:  # another process was first
+        return AlreadyIndexed(str(error))
+    except DatabaseError as error:
+        return _unavailable(error)
+    except Exception as error:  # it belongs to the association that waits, not to this thread
+        return error
+    return None
+
+
+def _unavailable(error: DatabaseError) -> IndexUnavailable:
+    return IndexUnavailable(f"the index does not take it: {error}")
 
 
 def add(entry: Entry) -> None:

@@ -117,7 +117,9 @@ class Ingest:
         try:
             self._index.commit(lambda: writer.add(entry), final.parent)
         except (writer.OtherPatient, writer.AlreadyIndexed):
-            final.unlink(missing_ok=True)  # nobody was answered for this file
+            # Another process may have indexed this very file, and answered for it.
+            if not Instance.objects.filter(uid=entry.uid, hour=entry.stored.hour).exists():
+                final.unlink(missing_ok=True)
             raise
         return Result(Outcome.STORED, entry.identity)
 
