@@ -37,6 +37,7 @@ class Failure:
     node: str
     reason: str
     detail: str = ""
+    error: ArgensError | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ class Gathered(Generic[A]):
 
     answers: dict[str, A] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+
+    def refusal(self) -> ArgensError | None:
+        """Return why nobody answered: what the nodes refused, else who is silent; None if one did.
+
+        An empty success would say that there is nothing, which nobody has said.
+        """
+        if self.answers or not self.failures:
+            return None
+        refused = [one.error for one in self.failures if one.error and one.error.http_status < 500]
+        names = ", ".join(failure.node for failure in self.failures)
+        return refused[0] if refused else PeerUnreachable(f"no answer from {names}")
 
     def failure_of(self, name: str) -> Failure | None:
         """Return why the node `name` gave no answer, or None."""
@@ -77,8 +89,9 @@ def _collect(name: str, future: Future[A], gathered: Gathered[A], deadline_s: fl
     try:
         gathered.answers[name] = future.result()
     except Exception as error:  # the edge: whatever one node does, the others' answers are shown
-        gathered.failures.append(Failure(name, _reason(error), str(error)))
-        if not isinstance(error, ArgensError):
+        known = error if isinstance(error, ArgensError) else None
+        gathered.failures.append(Failure(name, _reason(error), str(error), known))
+        if known is None:
             LOG.exception("a node's answer could not be used", extra={"node": name})
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 from pacs_common.errors import PeerUnreachable
 from pacs_common.http import guarded
@@ -59,6 +59,12 @@ def passed(
         if name in answer.headers:
             response[name] = answer.headers[name]
     return response
+
+
+def head_of(response: StreamingHttpResponse) -> HttpResponse:
+    """Return the same answer without its body, which is not fetched any further."""
+    response.close()
+    return HttpResponse(status=response.status_code, headers=dict(response.items()))
 
 
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:

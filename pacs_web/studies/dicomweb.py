@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from pacs_common.errors import ArgensError, BadQuery, NotFound
@@ -21,12 +22,12 @@ from pacs_web.audit.record import record, record_once
 from pacs_web.federation.dicom_json import Attributes, text
 from pacs_web.federation.fan_out import Failure, fan_out
 from pacs_web.federation.opening import holders
-from pacs_web.federation.passing import passed_from, passed_on
+from pacs_web.federation.passing import head_of, passed_from, passed_on
 from pacs_web.nodes.registry import clients
 from pacs_web.studies.views import clients_for
 
 _QUERY = re.compile(
-    r"(?:studies(?:/(?P<study>[^/]+))?/)?(?:series/(?P<series>[^/]+)/)?"
+    r"(?:studies/(?P<study>[0-9.]+)/(?:series/[0-9.]+/(?=instances\Z))?(?!studies\Z))?"
     r"(?P<level>studies|series|instances)\Z"
 )
 _RETRIEVE = re.compile(r"studies/(?P<study>[^/]+)(?:/.*)?\Z")
@@ -36,12 +37,17 @@ _KEYS = {
     "series": "SeriesInstanceUID",
     "instances": "SOPInstanceUID",
 }
-LIMIT = 1000
+_PAGING = {"offset", "limit"}
+LIMIT = 1000  # answers at once, whatever is asked for
+MAX_OFFSET = 20_000  # every page of the merged answer asks each node from its first result
+MAX_DIGITS = 9
+Streamed = StreamingHttpResponse
 
 
+@csrf_exempt  # nothing can be changed here, and a program that tries gets a 405
 @requires_api(Right.VIEW, DICOMWEB)
 @require_safe
-def dicomweb(request: HttpRequest, path: str) -> HttpResponse | StreamingHttpResponse:
+def dicomweb(request: HttpRequest, path: str) -> HttpResponse | Streamed:
     """Answer a query from all nodes, and a retrieval from the node that holds the study."""
     path = path.strip("/")
     try:
@@ -57,17 +63,37 @@ def dicomweb(request: HttpRequest, path: str) -> HttpResponse | StreamingHttpRes
 
 
 def _query(request: HttpRequest, path: str, level: str, study_uid: str | None) -> HttpResponse:
-    params = {name: values for name, values in request.GET.lists()}
-    offset, limit = _bound(params, "offset", 0), _bound(params, "limit", LIMIT)
-    params.update(offset=["0"], limit=[str(offset + limit)])
+    params = {name: values for name, values in request.GET.lists() if name not in _PAGING}
+    offset = _bound(request, "offset", 0, MAX_OFFSET)
+    asked = _bound(request, "limit", LIMIT + 1)
+    last = offset + min(asked, LIMIT)
     nodes = _asked(request, study_uid)
-    gathered = fan_out(nodes, lambda node: node.qido(path, params), config.NODE_TIMEOUT_S)
+    gathered = fan_out(
+        nodes, lambda node: _first(node, path, params, last + 1), config.NODE_TIMEOUT_S
+    )
     record(request, Action.SEARCH, study_uid=study_uid or "", query=dict(request.GET.lists()))
-    found = _merged(gathered.answers, level)[offset : offset + limit]
-    response = JsonResponse(found, safe=False, content_type="application/dicom+json")
-    if gathered.failures:
-        response["Warning"] = _warning(gathered.failures)
+    if refusal := gathered.refusal():
+        raise refusal
+    found = _merged(gathered.answers, level)
+    response = JsonResponse(found[offset:last], safe=False, content_type="application/dicom+json")
+    warnings = [_silent(gathered.failures)] if gathered.failures else []
+    if asked > LIMIT and len(found) > last:
+        warnings.append(f"there are more than {LIMIT} results: ask for the rest by offset")
+    if warnings:
+        response["Warning"] = ", ".join(f'299 argens "{text}"' for text in warnings)
     return response
+
+
+def _first(node: NodeClient, path: str, params: Mapping[str, Any], count: int) -> list[Attributes]:
+    """Return the first `count` answers of a node, asked for page by page."""
+    found: list[Attributes] = []
+    while len(found) < count:
+        size = min(LIMIT, count - len(found))
+        page = node.qido(path, {**params, "offset": len(found), "limit": size})
+        found += page
+        if len(page) < size:
+            break
+    return found
 
 
 def _asked(request: HttpRequest, study_uid: str | None) -> list[NodeClient]:
@@ -90,21 +116,24 @@ def _merged(answers: Mapping[str, list[Attributes]], level: str) -> list[Attribu
     return sorted(rows, key=lambda one: text(one, "StudyDate"), reverse=True)
 
 
-def _retrieve(request: HttpRequest, path: str, study_uid: Uid) -> StreamingHttpResponse:
+def _retrieve(request: HttpRequest, path: str, study_uid: Uid) -> HttpResponse | Streamed:
     names = {node.name for node in holders(clients_for(request), study_uid, config.NODE_TIMEOUT_S)}
     nodes = clients(request.user.get_username(), names, patient=True)
     record_once(request, Action.DICOMWEB, study_uid=study_uid)
     params = dict(request.GET.lists())
-    return passed_from(nodes, path, params=params, headers=passed_on(request.headers))
+    response = passed_from(nodes, path, params=params, headers=passed_on(request.headers))
+    return head_of(response) if request.method == "HEAD" else response
 
 
-def _bound(params: Mapping[str, Any], name: str, default: int) -> int:
-    given = params.get(name, [str(default)])[-1]
-    if not (given.isascii() and given.isdigit()):
+def _bound(request: HttpRequest, name: str, default: int, most: int | None = None) -> int:
+    given = request.GET.get(name, str(default))
+    if not (given.isascii() and given.isdigit() and len(given) <= MAX_DIGITS):
         raise BadQuery(f"{name} must be a whole number, not {given[:20]!r}")
+    if most is not None and int(given) > most:
+        raise BadQuery(f"{name} must not exceed {most}: narrow the query instead")
     return int(given)
 
 
-def _warning(failures: list[Failure]) -> str:
+def _silent(failures: list[Failure]) -> str:
     names = ", ".join(failure.node for failure in failures)
-    return f'299 argens "no answer from {names}: the result may be incomplete"'
+    return f"no answer from {names}: the result may be incomplete"

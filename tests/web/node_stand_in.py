@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydicom import Dataset
 
-from pacs_common.errors import ArgensError, problem
+from pacs_common.errors import ArgensError, BadQuery, problem
 from pacs_common.tickets import TicketVerifier
 from tests.web.made_studies import file_bytes, header_of
 from tests.web.node_answers import instances, matches, metadata_of, picture_of, series, studies
@@ -32,6 +32,7 @@ class Behaviour:
     hang: threading.Event | None = None
     nonsense: bool = False
     away: set[str] = field(default_factory=set)  # studies whose pixels are in the archive
+    refuses: str = ""  # why it takes no query
     breaks_off: str = ""  # the instance in whose file the connection dies
 
 
@@ -128,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _query(self, path: list[str], params: dict[str, str]) -> None:
         level = path[-1]
+        if self.node.behaviour.refuses:
+            raise BadQuery(self.node.behaviour.refuses)
         found = [one for one in self._at(path[:-1]) if matches(one, params)]
         answers = {"studies": studies, "series": series, "instances": instances}[level](
             found, self.node.behaviour.away
