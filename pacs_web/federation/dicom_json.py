@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from math import isfinite
 from typing import Any
 
 Attributes = Mapping[str, Any]
@@ -69,11 +70,15 @@ def whole(attributes: Attributes, keyword: str) -> int | None:
 
 
 def numbers(attributes: Attributes, keyword: str) -> list[float]:
-    """Return the values as numbers; [] where one of them is none (JSON may hold strings)."""
+    """Return the values as numbers; [] where one of them is none (JSON may hold strings).
+
+    What has no end ("1e999", "NaN") is none: neither `int` nor a browser's JSON can hold it.
+    """
     try:
-        return [float(value) for value in values(attributes, keyword)]
-    except (TypeError, ValueError):
+        found = [float(value) for value in values(attributes, keyword)]
+    except (TypeError, ValueError, OverflowError):
         return []
+    return found if all(isfinite(number) for number in found) else []
 
 
 def person(attributes: Attributes, keyword: str) -> str:

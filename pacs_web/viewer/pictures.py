@@ -9,6 +9,7 @@ from pacs_web.federation.dicom_json import Attributes, numbers, text, whole
 
 Picture = dict[str, Any]
 LAST = float("inf")
+MAX_FRAMES = 20_000  # more than any loop or stack; a header may claim a milliard
 
 
 def sorted_instances(answers: Iterable[Attributes]) -> list[Attributes]:
@@ -46,7 +47,7 @@ def pictures_of(answers: Iterable[Attributes], modality: str) -> list[Picture]:
 
 
 def _pictures_of_one(answer: Attributes, modality: str) -> list[Picture]:
-    frames = max(1, whole(answer, "NumberOfFrames") or 1)
+    frames = min(MAX_FRAMES, max(1, whole(answer, "NumberOfFrames") or 1))
     columns, rows = whole(answer, "Columns") or 0, whole(answer, "Rows") or 0
     base = {
         "uid": text(answer, "SOPInstanceUID"),
@@ -80,5 +81,5 @@ def window_to_drag_from(answer: Attributes, modality: str) -> list[float]:
     """Return where dragging begins in an image that names no window of its own."""
     if modality == "CT":
         return [40, 400]
-    whole_range = 2 ** (whole(answer, "BitsStored") or 8)
+    whole_range = 2 ** min(32, max(1, whole(answer, "BitsStored") or 8))
     return [whole_range / 2, whole_range]
