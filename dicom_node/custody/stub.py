@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
@@ -28,7 +29,7 @@ def keep_stub(layout: Layout, instance: Instance) -> None:
     picture = _picture(ds)
     if picture:
         _write(layout.object(instance.hour, instance.uid, THUMBNAIL), picture)
-    _write(stub, _without_bulk(ds))
+    _write(stub, _stub(path))
     blobs.sync_folder(stub.parent)
 
 
@@ -51,9 +52,22 @@ def _picture(ds: Dataset) -> bytes:
         return b""  # not everything has pixels
 
 
+def _stub(path: Path) -> bytes:
+    """Return the file without bulk data; what cannot be written anew keeps its header as it is."""
+    try:
+        return _without_bulk(part10.read_object(path))
+    except part10.UNWRITABLE:
+        with path.open("rb") as file:
+            start = part10.data_set_offset(file)
+            body = file.read()
+        syntax = str(part10.read_header(path).file_meta.TransferSyntaxUID)
+        header = part10.parse_header(body, syntax)
+        return path.read_bytes()[:start] + body[: header.stopped_at]
+
+
 def _without_bulk(ds: Dataset) -> bytes:
-    for element in [e.tag for e in ds if e.tag >= 0x7FE00000]:
-        del ds[element]
+    for tag in [tag for tag in ds.keys() if tag >= 0x7FE00000]:
+        del ds[tag]
     ds.walk(_drop_bulk)
     if ds.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -27,8 +27,8 @@ IMPLEMENTATION_VERSION = f"ARGENS_{VERSION}"
 MAX_INFLATED_BYTES = 1 << 30
 PREAMBLE = bytes(128) + b"DICM"
 _PIXELS = 0x7FE00000
-# What pydicom raises on bytes that are no data set.
-_UNPARSABLE = (
+# What pydicom raises on bytes that are no data set, and on values that it cannot write.
+_UNPARSABLE = UNWRITABLE = (
     BytesLengthException,
     InvalidDicomError,
     AttributeError,
@@ -149,7 +149,7 @@ def read_object(source: Path | BinaryIO) -> FileDataset:
 def data_set_offset(file: BinaryIO) -> int:
     """Leave `file` at its data set and return the offset: after preamble and group 0002."""
     head = file.read(len(PREAMBLE) + 12)
-    if head[128:132] != b"DICM" or head[132:136] != b"\x02\x00\x00\x00":
+    if len(head) < 144 or head[128:136] != b"DICM\x02\x00\x00\x00":
         raise NotDicom("no file meta group")
     (length,) = struct.unpack("<L", head[140:144])
     return file.seek(144 + length)

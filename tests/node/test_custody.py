@@ -11,10 +11,11 @@ from pydicom import dcmread
 
 from dicom_node.chores import digests
 from dicom_node.index import rebuild
+from dicom_node.ingest.ingest import Arrival
 from dicom_node.models import EvictionPlan, Instance, RecallRequest, Study
 from dicom_node.store.journal import Journal
 from dicom_node.store.layout import STUB, THUMBNAIL
-from tests.node.objects import SERIES, STUDY, ct, without_pixels
+from tests.node.objects import SERIES, STUDY, ct, encoded, without_pixels
 
 URL = f"/api/custody/studies/{STUDY}"
 
@@ -295,3 +296,27 @@ def test_an_evicted_file_is_not_served(study, evict, archive):
     answer = archive("custody.read", study=STUDY).get(f"{URL}/instances/{SERIES}.1")
     assert answer.status_code == 503
     assert answer["Retry-After"]
+
+
+ROWS, ROWS_OF_WRONG_LENGTH = (
+    b"\x28\x00\x10\x00US\x02\x00\x10\x00",
+    b"\x28\x00\x10\x00US\x01\x00\x10",
+)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "rows"),
+    [
+        ("1.2.840.10008.1.2.8.1", ROWS),  # a transfer syntax that pydicom does not know
+        ("1.2.840.10008.1.2.1", ROWS_OF_WRONG_LENGTH),
+    ],
+)
+def test_what_cannot_be_written_anew_keeps_its_header_as_it_is(ingest, evict, layout, syntax, rows):
+    content = encoded(ct())
+    assert ROWS in content
+    ingest.take(Arrival(content.replace(ROWS, rows), syntax))
+    digests.compute(layout)
+    assert evict(plan_for(Study.objects.get())).json()["evicted"] == [f"{SERIES}.1"]
+    kept = path_of(layout, f"{SERIES}.1", STUB).read_bytes()
+    assert "Lefèvre".encode("latin-1") in kept
+    assert ct().PixelData not in kept
