@@ -1,4 +1,4 @@
-"""What a node does by itself, round after round: digests, checkpoints, expired tickets."""
+"""What a node does by itself, round after round: digests, expired tickets."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from dicom_node.chores import digests
-from dicom_node.index import checkpoint
 from dicom_node.models import UsedTicket
 from dicom_node.store.layout import Layout
 
 LOG = logging.getLogger(__name__)
 IDLE_S = 0.5
-CHECKPOINT_EVERY_S = 60.0
+TIDY_EVERY_S = 60.0
 
 
 def run(layout: Layout, asked_to_stop: Callable[[float], bool]) -> None:
     """Do chores until `asked_to_stop(wait_s)` says so; a database that is away is waited for."""
-    next_checkpoint, done = time.monotonic(), 1
+    next_tidying, done = time.monotonic(), 1
     while not asked_to_stop(0.0 if done else IDLE_S):
         try:
             done = digests.compute(layout)
-            if time.monotonic() >= next_checkpoint:
-                checkpoint.write(layout)
+            if time.monotonic() >= next_tidying:
                 UsedTicket.objects.filter(expires_at__lt=timezone.now()).delete()
-                next_checkpoint = time.monotonic() + CHECKPOINT_EVERY_S
+                next_tidying = time.monotonic() + TIDY_EVERY_S
         except DatabaseError as error:
             LOG.error("the index does not answer: %s", error)
             done = 0

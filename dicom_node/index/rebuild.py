@@ -6,6 +6,7 @@ Files are taken in the order of their arrival, so that a rebuilt index equals th
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ from typing import Any
 
 from django.db import transaction
 
-from dicom_node.index import writer
+from dicom_node.index import checkpoint, writer
 from dicom_node.index.entry import Entry, Stored, entry_of
-from dicom_node.models import EvictionPlan, Instance, Quarantined, Study
+from dicom_node.models import EvictionPlan, Instance, Quarantined, Series, Study
 from dicom_node.store import blobs, part10
 from dicom_node.store.journal import EVICTED, RECALLED, Journal
 from dicom_node.store.layout import OBJECT, STUB, Layout
@@ -55,11 +56,14 @@ def catch_up(layout: Layout, since: str) -> Report:
 
 
 def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None) -> Report:
-    """Forget the index and make it again from the disk alone."""
+    """Forget the index and make it again from the disk alone.
+
+    Should it be killed half-way, the next start finishes it: the checkpoint is forgotten first.
+    """
+    checkpoint.forget(layout)
     with transaction.atomic():
-        Study.objects.all().delete()
-        Quarantined.objects.all().delete()
-        EvictionPlan.objects.all().delete()
+        for model in (Instance, Series, Study, Quarantined, EvictionPlan):
+            model.objects.all().delete()
     report = Report()
     evicted = _Evictions(layout)
     for hour in layout.hours(layout.objects):
@@ -76,20 +80,20 @@ class _Evictions:
     def __init__(self, layout: Layout) -> None:
         self._journal = Journal(layout.journal)
         self._last: dict[str, dict[str, Any]] | None = None
+        self._recalls: Counter[str] = Counter()
 
     def of(self, uid: str) -> dict[str, Any] | None:
         if self._last is None:
             self._last = {}
             for record in self._journal.read():
-                if record["kind"] in (EVICTED, RECALLED):
+                if record.get("kind") in (EVICTED, RECALLED):
                     self._last[record["sop_instance_uid"]] = record
+                if record.get("kind") == RECALLED:
+                    self._recalls[record["study_uid"]] += 1
         return self._last.get(uid)
 
     def recalls(self, study_uid: str) -> int:
-        return sum(
-            record["kind"] == RECALLED and record["study_uid"] == study_uid
-            for record in self._journal.read()
-        )
+        return self._recalls[study_uid]
 
 
 def _uids_in(folder: Path) -> set[str]:
@@ -121,12 +125,15 @@ def _add_files(
 def _read(
     layout: Layout, hour: str, uid: str, evicted: _Evictions, report: Report
 ) -> tuple[Entry, dict[str, Any] | None] | None:
-    path = layout.object(hour, uid)
-    receipt = None if path.exists() else evicted.of(uid)
     try:
+        path = layout.object(hour, uid)
         if path.exists():
-            return _entry_of_file(path, hour), None
-        if receipt is None:
+            entry = _entry_of_file(path, hour)
+            if entry.uid != uid:
+                raise ArgensError(f"the file holds {entry.uid}")
+            return entry, None
+        receipt = evicted.of(uid)
+        if receipt is None or receipt["kind"] != EVICTED:
             raise ArgensError("a stub without its eviction record")
         stub = part10.read_header(layout.object(hour, uid, STUB))
         return entry_of(stub, _stored_of_receipt(receipt, hour)), receipt
@@ -138,6 +145,8 @@ def _read(
 
 def _entry_of_file(path: Path, hour: str) -> Entry:
     header = part10.read_header(path)
+    if not header.file_meta.get("TransferSyntaxUID"):
+        raise ArgensError("the file names no transfer syntax")
     written = path.stat()
     origin = part10.provenance(header.file_meta, datetime.fromtimestamp(written.st_mtime, UTC))
     stored = Stored(
@@ -201,7 +210,7 @@ def _add_quarantined(layout: Layout, hour: str, report: Report) -> None:
     for path in _unknown_objects(layout.quarantine / hour, known):
         try:
             entry = _entry_of_file(path, hour)
-        except ArgensError as error:
+        except (ArgensError, OSError) as error:
             report.unreadable.append(f"quarantine/{hour}/{path.name}: {error}")
             continue
         writer.quarantine(entry, *_why_quarantined(entry))

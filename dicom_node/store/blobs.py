@@ -56,7 +56,10 @@ def sweep(folder: Path) -> int:
     """Remove what a killed process left half-written in a folder; return how many files."""
     removed = 0
     for partial in filter(is_partial, folder.iterdir()):
-        handle = os.open(partial, os.O_RDONLY)
+        try:
+            handle = os.open(partial, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # it got its final name
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial.unlink(missing_ok=True)

@@ -52,8 +52,13 @@ class Layout:
         """Yield the hours that have a folder below `root`, oldest first, from `since` on."""
         for folder in sorted(root.glob("[0-9]*/[0-9]*/[0-9]*/[0-9]*")):
             hour = folder.relative_to(root).as_posix()
-            if _HOUR.match(hour) and hour >= since:
+            if is_hour(hour) and hour >= since and folder.is_dir():
                 yield hour
+
+
+def is_hour(text: str) -> bool:
+    """True for the name of a folder of arrival: "2026/11/21/09"."""
+    return _HOUR.match(text) is not None
 
 
 def is_partial(path: Path) -> bool:
@@ -62,6 +67,6 @@ def is_partial(path: Path) -> bool:
 
 
 def _hour(hour: str) -> str:
-    if not _HOUR.match(hour):
+    if not is_hour(hour):
         raise ValueError(f"{hour!r} is not an hour of arrival")
     return hour

@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand
 
 from dicom_node.config import CONFIG
-from dicom_node.index import checkpoint, rebuild
+from dicom_node.index import rebuild
 from dicom_node.store.layout import Layout
 
 
@@ -14,7 +14,6 @@ class Command(BaseCommand):
         """Rebuild, telling the hours as they pass, and say what could not be read."""
         layout = Layout(CONFIG.data_dir)
         report = rebuild.rebuild(layout, lambda hour: self.stderr.write(hour))
-        checkpoint.flush()
         for line in report.unreadable:
             self.stderr.write(f"not indexed: {line}")
         self.stdout.write(

@@ -29,5 +29,5 @@ class Command(BaseCommand):
         except OSError as error:
             address = f"{CONFIG.dicom_bind}:{CONFIG.dicom_port}"
             raise CommandError(f"cannot listen on {address}: {error.strerror}") from None
-        stop_signals.wait()
+        checkpoint.keep(layout, stop_signals.arrive_within)
         server.stop()
