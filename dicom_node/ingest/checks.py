@@ -10,6 +10,7 @@ from pacs_common.errors import NotDicom, UidMismatch
 
 _LONG_VR = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT"}
 _LONG_VR |= {b"UV"}
+_FIRST_TAG = 0x00040000  # PS3.5 7.1: groups 0000 and 0002 are never in a data set
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _PADDING_BYTES = 8  # a tail shorter than an element header is padding
@@ -19,6 +20,8 @@ def check_identity(header: Header, affected_class: str, affected_uid: str) -> Id
     """Return the object's UIDs; raises UidMismatch where the command named others (0xA900)."""
     if len(header.data_set) == 0:
         raise NotDicom("the data set is empty")
+    if min(header.data_set.keys()) < _FIRST_TAG:
+        raise NotDicom("the data set holds elements of a command or of a file meta group")
     identity = identify(header.data_set)
     if affected_uid and affected_uid != identity.instance:
         raise UidMismatch(

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from django.db import DatabaseError, close_old_connections
+
 from dicom_node.index import writer
 from dicom_node.index.entry import Entry, Identity, Stored, entry_of
 from dicom_node.ingest.checks import check_identity, check_whole
@@ -16,7 +18,7 @@ from dicom_node.ingest.same import is_same_image
 from dicom_node.models import Instance, Quarantined, Study
 from dicom_node.store import blobs, part10
 from dicom_node.store.layout import Layout, hour_of
-from pacs_common.errors import Unavailable
+from pacs_common.errors import IndexUnavailable, Unavailable
 
 LOCKS = 64
 
@@ -83,8 +85,12 @@ class Ingest:
                 source_ae=arrival.source_ae,
             ),
         )
-        with self._locks[hash(entry.uid) % LOCKS]:
-            return self._decide(arrival, header, entry)
+        try:
+            with self._locks[hash(entry.uid) % LOCKS]:
+                return self._decide(arrival, header, entry)
+        except DatabaseError as error:
+            close_old_connections()  # the association's next object gets a fresh one
+            raise IndexUnavailable(f"the index does not answer: {error}") from error
 
     def _decide(self, arrival: Arrival, header: part10.Header, entry: Entry) -> Result:
         known = Instance.objects.filter(uid=entry.uid).first()

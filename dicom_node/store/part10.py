@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
 
 from pacs_common import VERSION
 from pacs_common.errors import NotDicom
@@ -27,6 +33,7 @@ IMPLEMENTATION_VERSION = f"ARGENS_{VERSION}"
 MAX_INFLATED_BYTES = 1 << 30
 PREAMBLE = bytes(128) + b"DICM"
 _PIXELS = 0x7FE00000
+_UNDEFINED = 0xFFFFFFFF
 # What pydicom raises on bytes that are no data set, and on values that it cannot write.
 _UNPARSABLE = UNWRITABLE = (
     BytesLengthException,
@@ -114,13 +121,12 @@ def provenance(meta: Dataset, fallback: datetime) -> Provenance:
 
 def parse_header(encoded: bytes, transfer_syntax: str) -> Header:
     """Parse a data set (no group 0002) up to its pixels; raises NotDicom with one line."""
-    syntax = UID(transfer_syntax)
     try:
-        body = _inflated(encoded) if syntax == DeflatedExplicitVRLittleEndian else encoded
+        deflated = transfer_syntax == DeflatedExplicitVRLittleEndian
+        body = _inflated(encoded) if deflated else encoded
         stream = io.BytesIO(body)
-        data_set = read_dataset(
-            stream, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_at_pixels
-        )
+        data_set = read_dataset(stream, *_encoding(transfer_syntax), stop_when=_at_pixels)
+        _require_whole(data_set)
     except _UNPARSABLE as error:
         raise NotDicom(f"the data set cannot be read: {error}") from None
     return Header(data_set, body, stream.tell())
@@ -128,10 +134,8 @@ def parse_header(encoded: bytes, transfer_syntax: str) -> Header:
 
 def parse_data_set(encoded: bytes, transfer_syntax: str) -> Dataset:
     """Parse a whole data set, pixels too; raises NotDicom."""
-    syntax = UID(transfer_syntax)
     try:
-        stream = io.BytesIO(encoded)
-        return read_dataset(stream, syntax.is_implicit_VR, syntax.is_little_endian)
+        return read_dataset(io.BytesIO(encoded), *_encoding(transfer_syntax))
     except _UNPARSABLE as error:
         raise NotDicom(f"the data set cannot be read: {error}") from None
 
@@ -176,6 +180,20 @@ def _read(source: Path | BinaryIO, **how: Any) -> FileDataset:
     except _UNPARSABLE as error:
         name = source.name if isinstance(source, Path) else "the object"
         raise NotDicom(f"{name} cannot be read: {error}") from None
+
+
+def _require_whole(data_set: Dataset) -> None:
+    """Raise ValueError where an element ends before its length: pydicom reads on without it."""
+    for element in data_set.values():
+        if isinstance(element, RawDataElement) and element.length != _UNDEFINED:
+            if len(element.value or b"") < element.length:
+                raise ValueError("it is cut")
+
+
+def _encoding(transfer_syntax: str) -> tuple[bool, bool]:
+    """Return (implicit VR, little endian): all but two syntaxes are Explicit VR Little Endian."""
+    implicit = transfer_syntax == ImplicitVRLittleEndian
+    return implicit, transfer_syntax != ExplicitVRBigEndian
 
 
 def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:

@@ -7,7 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from pydicom import dcmread
 from pydicom.uid import JPEGLosslessSV1
 
@@ -179,6 +179,23 @@ def test_a_cut_object_is_refused(ingest: Ingest, layout, missing):
     assert not list(layout.objects.rglob("*.*"))
 
 
+@pytest.mark.parametrize("element", [b"\x20\x00\x0e\x00UI", b"\x20\x00\x37\x00DS"])
+def test_an_object_that_is_cut_before_its_pixels_is_refused(ingest: Ingest, layout, element):
+    whole = encoded(ct())
+    with pytest.raises(NotDicom, match="cut"):
+        ingest.take(Arrival(whole[: whole.index(element) + 16], EXPLICIT))
+    assert not list(layout.objects.rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    "before", [b"\x02\x00\x10\x00UI\x12\x001.2.840.10008.1.2\0", b"\0\0\0\0UL\4\0abcd"]
+)
+def test_elements_of_a_file_or_a_command_are_no_data_set(ingest: Ingest, layout, before):
+    with pytest.raises(NotDicom, match="group"):
+        ingest.take(Arrival(before + encoded(ct()), EXPLICIT))
+    assert not list(layout.objects.rglob("*.*"))
+
+
 @pytest.mark.parametrize("said", [{"affected_uid": "1.2.3"}, {"affected_class": "1.2.3"}])
 def test_what_the_command_names_must_be_what_comes(take, said):
     with pytest.raises(UidMismatch):
@@ -203,6 +220,18 @@ def test_no_success_while_the_index_is_away_and_the_retry_succeeds(take, monkeyp
     monkeypatch.undo()
     assert take(ct()).outcome is Outcome.STORED
     assert Instance.objects.count() == 1
+
+
+def test_no_success_while_the_index_cannot_even_be_asked(take, layout):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE dicom_node_instance RENAME TO away")
+    try:
+        with pytest.raises(IndexUnavailable):
+            take(ct())
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE away RENAME TO dicom_node_instance")
+    assert take(ct()).outcome is Outcome.STORED
 
 
 def test_one_uid_sent_twice_at_once_is_stored_once(ingest: Ingest):
