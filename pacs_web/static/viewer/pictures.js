@@ -17,17 +17,20 @@ export class Pictures {
     const running = this.#under_way.get(address);
     if (running) return running.promise;
     const controller = new AbortController();
-    const promise = this.#fetch(address, controller.signal).finally(() => {
-      this.#under_way.delete(address);
+    const entry = { controller };
+    entry.promise = this.#fetch(address, controller.signal).finally(() => {
+      if (this.#under_way.get(address) === entry) this.#under_way.delete(address);
     });
-    this.#under_way.set(address, { promise, controller });
-    return promise;
+    this.#under_way.set(address, entry);
+    return entry.promise;
   }
 
   // Gives up every request whose address is not wanted any more.
   keepOnly(addresses) {
     for (const [address, { controller }] of this.#under_way) {
-      if (!addresses.has(address)) controller.abort();
+      if (addresses.has(address)) continue;
+      this.#under_way.delete(address); // who wants it again must not get the request given up
+      controller.abort();
     }
   }
 

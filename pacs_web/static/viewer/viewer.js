@@ -10,6 +10,8 @@ const preset = element("preset");
 const message = element("message");
 const play = element("play");
 const words = root.dataset;
+const ADDRESS_AFTER_MS = 200;
+let addressing = 0;
 
 const view = new View({
   pictures: JSON.parse(element("pictures").textContent),
@@ -34,11 +36,14 @@ function shown(position) {
 }
 
 function failed(position, status) {
-  const reasons = { 0: words.textNopicture, 502: words.textUnreachable, 503: words.textArchived };
+  const reasons = {
+    0: words.textNopicture, 401: words.textEnded, 502: words.textUnreachable, 503: words.textArchived,
+  };
   element("message-text").textContent =
     reasons[status] ?? (status ? words.textUnshowable : words.textUnreachable);
   element("message-header").hidden = status !== 0;
   element("message-exam").hidden = status !== 503;
+  element("message-login").hidden = status !== 401;
   message.hidden = false;
   describe(position);
 }
@@ -79,6 +84,12 @@ function relink(position, picture) {
   if (download) download.href = `${words.seriesUrl}instances/${picture.uid}/download/`;
   point("previous", view.pictures[position - 2]);
   point("next", view.pictures[position]);
+  clearTimeout(addressing);
+  addressing = setTimeout(readdress, ADDRESS_AFTER_MS, here);
+}
+
+// Only where scrolling rests: browsers refuse a hundred changes of the address within seconds.
+function readdress(here) {
   if (here !== location.pathname + location.search) history.replaceState(null, "", here);
 }
 
