@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from pacs_common.errors import ArgensError, NotFound
 from pacs_common.node_client import NodeClient
@@ -64,11 +64,14 @@ def image(request: HttpRequest, study_uid: str, series_uid: str, instance_uid: s
 
 
 @requires(Right.VIEW)
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def header(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str
 ) -> HttpResponse:
-    """Show every element of an image's header; `?q=` keeps those that hold the words."""
+    """Show every element of an image's header; a posted `q` keeps those that hold the words.
+
+    It is posted because it may be a patient's name, which stands in no address.
+    """
     opened = open_study(clients_for(request), study_uid, config.NODE_TIMEOUT_S)
     exam = opened.study
     told = _node_of(request, opened.one_series(series_uid)).header(instance_uid)
@@ -80,7 +83,7 @@ def header(
         study_uid=study_uid,
         patient=(exam.issuer, exam.patient_id),
     )
-    asked = request.GET.get("q", "").strip()
+    asked = request.POST.get("q", "").strip()
     rows = rows_of(told["elements"], asked)
     return render(
         request,

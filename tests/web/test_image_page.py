@@ -199,7 +199,7 @@ class TestHeader:
     def test_is_searched_by_tag_name_and_value_without_scripts(
         self, nodes: object, clinician: Client, words: str, shown: str, hidden: str
     ) -> None:
-        page = clinician.get(f"{IMAGE}header/", {"q": words}).content.decode()
+        page = clinician.post(f"{IMAGE}header/", {"q": words}).content.decode()
         table = page[page.index('id="elements"') :]
         assert shown.replace("'", "&#x27;") in table
         assert hidden.replace("'", "&#x27;") not in table
@@ -207,11 +207,11 @@ class TestHeader:
     def test_opens_the_sequence_in_which_something_was_found(
         self, nodes: object, clinician: Client
     ) -> None:
-        page = clinician.get(f"{IMAGE}header/", {"q": "injection"}).content.decode()
+        page = clinician.post(f"{IMAGE}header/", {"q": "injection"}).content.decode()
         assert re.search(r'<details class="sequence"[^>]* open', page)
 
     def test_says_when_nothing_is_found(self, nodes: object, clinician: Client) -> None:
-        page = clinician.get(f"{IMAGE}header/", {"q": "zzz"}).content.decode()
+        page = clinician.post(f"{IMAGE}header/", {"q": "zzz"}).content.decode()
         assert "No element holds these words" in page
 
     def test_reading_it_is_audited(self, nodes: object, clinician: Client) -> None:

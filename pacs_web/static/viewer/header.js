@@ -1,4 +1,4 @@
-// Filters the header's elements while one types; Enter asks the server and works without this.
+// Filters the header's elements while one types; without this, the button asks the server.
 
 const box = document.getElementById("q");
 const found = document.getElementById("found");
@@ -26,4 +26,10 @@ function filter() {
 }
 
 // A page that the server has filtered already holds only what it found.
-if (!new URLSearchParams(location.search).get("q")) box.addEventListener("input", filter);
+if (!box.defaultValue) {
+  box.addEventListener("input", filter);
+  document.getElementById("sieve").addEventListener("submit", (event) => {
+    event.preventDefault();
+    filter();
+  });
+}
