@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -17,6 +19,8 @@ from pacs_web.accounts import tokens
 from pacs_web.accounts.rights import Right
 
 View = Callable[..., Any]
+_STUDY = re.compile(r"studies/(?P<uid>[0-9.]{1,64})(?![^/])")
+access_refused = Signal()  # request, right, study_uid: the audit listens
 CHALLENGE = 'Bearer realm="Argens", Basic realm="Argens (token as password)"'
 
 
@@ -29,6 +33,7 @@ def requires(right: Right) -> Callable[[View], View]:
             if not request.user.is_authenticated:
                 return to_login(request)
             if not request.user.has_right(right):
+                _tell_refused(request, right, kwargs)
                 raise PermissionDenied(right)
             return view(request, *args, **kwargs)
 
@@ -36,6 +41,13 @@ def requires(right: Right) -> Callable[[View], View]:
         return guarded
 
     return guard
+
+
+def _tell_refused(request: HttpRequest, right: Right, asked: dict[str, Any]) -> None:
+    """Tell the audit of a refusal, with the study where the address names one."""
+    named = _STUDY.search(str(asked.get("path", "")))
+    study_uid = str(asked.get("study_uid") or (named["uid"] if named else ""))
+    access_refused.send(Right, request=request, right=right, study_uid=study_uid)
 
 
 def to_login(request: HttpRequest) -> HttpResponse:
@@ -70,6 +82,8 @@ def requires_api(right: Right, scope: str) -> Callable[[View], View]:
             try:
                 _admit(request, right, scope)
             except ArgensError as error:
+                if request.user.is_authenticated:
+                    _tell_refused(request, right, kwargs)
                 return problem_response(error)
             return view(request, *args, **kwargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -55,6 +56,7 @@ def retry(request: HttpRequest, job_id: int) -> HttpResponse:
     try:
         job = archive_for(request).retry_job(job_id)
     except ArgensError as error:
+        record(request, Action.ARCHIVE_JOB, retry=job_id, failed=str(error))
         messages.error(request, str(error))
     else:
         record(
@@ -65,18 +67,15 @@ def retry(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def _start(request: HttpRequest, said: dict[str, str]) -> None:
+    kind, node, study_uid = said["kind"], said["node"], said["study_uid"]
+    asked = partial(record, request, Action.ARCHIVE_JOB, study_uid=study_uid, kind=kind, node=node)
     try:
-        job = archive_for(request).request_job(said["kind"], said["node"], said["study_uid"])
+        job = archive_for(request).request_job(kind, node, study_uid)
     except ArgensError as error:
+        asked(failed=str(error))
         messages.error(request, str(error))
         return
-    record(
-        request,
-        Action.ARCHIVE_JOB,
-        study_uid=said["study_uid"],
-        kind=said["kind"],
-        node=said["node"],
-    )
+    asked()
     messages.success(request, _("Job %(id)s is queued.") % {"id": job["id"]})
 
 

@@ -1,4 +1,4 @@
-"""Writes an audit row for each login, logout and failed login."""
+"""Writes an audit row for each login, logout, failed login and refused access."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 from axes.signals import user_locked_out
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
+from pacs_web.accounts.guard import access_refused
 from pacs_web.audit.models import Action, AuditEvent
-from pacs_web.audit.record import address_of
+from pacs_web.audit.record import address_of, record
 
 
 def listen() -> None:
@@ -16,6 +17,7 @@ def listen() -> None:
     user_logged_in.connect(_logged_in, dispatch_uid="audit-login")
     user_logged_out.connect(_logged_out, dispatch_uid="audit-logout")
     user_login_failed.connect(_failed, dispatch_uid="audit-login-failed")
+    access_refused.connect(_refused, dispatch_uid="audit-refused")
     user_locked_out.connect(_locked_out, dispatch_uid="audit-locked-out")
 
 
@@ -40,3 +42,7 @@ def _failed(sender: Any, credentials: dict[str, Any], request: Any = None, **kwa
 
 def _locked_out(sender: Any, request: Any, username: Any, **kwargs: Any) -> None:
     _write(Action.LOGIN_FAILED, username, request, locked_out=True)
+
+
+def _refused(sender: Any, request: Any, right: Any, study_uid: str, **kwargs: Any) -> None:
+    record(request, Action.REFUSED, study_uid=study_uid, right=right.value)

@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     RECALL = "recall", _("Asked for recall")
     ARCHIVE_JOB = "archive-job", _("Started archive job")
     DICOMWEB = "dicomweb", _("Used DICOMweb")
+    REFUSED = "refused", _("Was refused")
 
 
 class AuditRows(models.QuerySet):

@@ -18,7 +18,10 @@ ROWS_A_PAGE = 50
 @require_safe
 def audit(request: HttpRequest) -> HttpResponse:
     """Show the rows, newest first, for a person, an act or a study."""
-    asked = {name: request.GET.get(name, "").strip() for name in ("who", "action", "study")}
+    asked = {
+        name: request.GET.get(name, "").replace("\x00", "").strip()
+        for name in ("who", "action", "study")
+    }
     rows = AuditEvent.objects.order_by("-at", "-pk").defer("patient_id", "patient_issuer")
     if asked["who"]:
         rows = rows.filter(who__icontains=asked["who"])

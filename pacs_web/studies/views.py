@@ -59,7 +59,8 @@ def _take(request: HttpRequest, names: list[str]) -> HttpResponse:
     form = SearchForm(typed, servers=names)
     if not form.is_valid():
         return _page(request, form, names, status=UNPROCESSABLE)
-    search_id = searches.keep(request.session, dict(typed.lists()))
+    said = {name: given for name, given in typed.lists() if name in form.fields}
+    search_id = searches.keep(request.session, said)
     return redirect(f"{reverse('search')}?search={search_id}")
 
 
