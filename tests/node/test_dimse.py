@@ -16,6 +16,9 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import (
     CTImageStorage,
     PatientRootQueryRetrieveInformationModelFind,
@@ -32,7 +35,7 @@ from dicom_node.dimse.server import DicomServer
 from dicom_node.index.query import find
 from dicom_node.models import Instance, RecallRequest, Study
 from pacs_common.availability import Availability
-from tests.node.objects import SERIES, STUDY, ct
+from tests.node.objects import SERIES, STUDY, as_stream, ct, encoded
 
 STUDY_FIND = StudyRootQueryRetrieveInformationModelFind
 STUDY_GET = StudyRootQueryRetrieveInformationModelGet
@@ -391,3 +394,37 @@ def test_every_stored_file_can_be_read_by_others(peer, layout):
 def test_an_error_comment_fits_its_value_representation():
     answer = receive.status(0xC000, "é" * 100 + "\\")
     assert answer.ErrorComment == "?" * 64
+
+
+def test_a_transfer_that_breaks_off_leaves_nothing_and_the_node_goes_on(server):
+    ae = AE(ae_title="CT1")
+    ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    ae.maximum_pdu_size = 1024
+    modality = ae.associate("127.0.0.1", server.port)
+    parts = list(_store_request(ct(1), modality.accepted_contexts[0].context_id))
+    assert len(parts) > 3
+    for part in parts[:-1]:
+        modality.dul.socket.send(_pdu(part))
+    modality.dul.socket.socket.close()
+    modality.kill()
+
+    again = ae.associate("127.0.0.1", server.port)
+    assert Instance.objects.count() == 0
+    assert send(again, ct(1)).Status == 0x0000
+    again.release()
+
+
+def _store_request(ds: Dataset, context_id: int):
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    request.DataSet = as_stream(encoded(ds))
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    return message.encode_msg(context_id, 256)
+
+
+def _pdu(part) -> bytes:
+    pdu = P_DATA_TF()
+    pdu.from_primitive(part)
+    return pdu.encode()
