@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -46,9 +47,12 @@ class Eviction:
         study = Study.objects.filter(uid=study_uid).first()
         if study is None:
             raise NotFound(f"study {study_uid} is not here")
+        if int(plan["recalls"]) != study.recalls:
+            raise Conflict("the plan is void: the study was recalled since")
         if stored is None:
-            _require_current(plan, study)
-            EvictionPlan.objects.create(plan_id=plan_id, study_uid=study_uid)
+            if int(plan["revision"]) != study.revision:
+                raise Conflict("the plan is void: an instance arrived since")
+            EvictionPlan.objects.get_or_create(plan_id=plan_id, defaults={"study_uid": study_uid})
         answer = self._evict_all(plan_id, study, named)
         EvictionPlan.objects.filter(plan_id=plan_id).update(answer=answer)
         return answer
@@ -56,8 +60,7 @@ class Eviction:
     def _evict_all(
         self, plan_id: str, study: Study, named: list[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        evicted, refused, freed = [], [], 0
-        accepted = []
+        accepted, refused = [], []
         for receipt in named:
             instance = self._find(study, receipt)
             why = self._refusal(study, instance, receipt)
@@ -69,9 +72,11 @@ class Eviction:
             keep_stub(self.layout, instance)
         records = [_record(plan_id, study, i, receipt) for i, receipt in accepted]
         Journal(self.layout.journal).append(EVICTED, records)
+        by_hour: dict[str, list[Instance]] = {}
         for instance, _ in accepted:
-            freed += self._remove(instance)
-            evicted.append(instance.uid)
+            by_hour.setdefault(instance.hour, []).append(instance)
+        freed = sum(self._remove(study, instances) for instances in by_hour.values())
+        evicted = [instance.uid for instance, _ in accepted]
         return {"plan_id": plan_id, "evicted": evicted, "refused": refused, "freed_bytes": freed}
 
     def _find(self, study: Study, receipt: Mapping[str, Any]) -> Instance | None:
@@ -83,7 +88,7 @@ class Eviction:
             return "not in this study"
         if instance.damaged:
             return "damaged here: the copy may be the only good one"
-        if not any(copy.get("verified_at") for copy in receipt.get("copies", [])):
+        if not any(copy.get("verified_at") for copy in receipt["copies"]):
             return "no verified copy is named"
         if Quarantined.objects.filter(uid=instance.uid).exists():
             return "waits for a quarantine decision"
@@ -98,31 +103,45 @@ class Eviction:
             return "the file on disk is not what the index says"
         return ""
 
-    def _remove(self, instance: Instance) -> int:
-        path = self.layout.object(instance.hour, instance.uid)
-        with transaction.atomic():
-            moved = Instance.objects.filter(
-                id=instance.id, availability=Availability.ONLINE
-            ).update(availability=Availability.NEARLINE)
-            if moved:
-                writer.count_evicted(instance, +1)
-        freed = path.stat().st_size if path.exists() else 0
-        path.unlink(missing_ok=True)
-        blobs.sync_folder(path.parent)
+    def _remove(self, study: Study, instances: list[Instance]) -> int:
+        """Remove the files of one folder, once the index durably says so; return their bytes."""
+        paths = [self.layout.object(instance.hour, instance.uid) for instance in instances]
+        folder = paths[0].parent
+        with blobs.locked(folder, exclusive=True):  # a recall holds it while it puts files back
+            if Study.objects.get(id=study.id).recalls != study.recalls:
+                raise Conflict("the plan is void: the study was recalled since")
+            with writer.durable_transaction():
+                for instance in instances:
+                    is_online = Instance.objects.filter(
+                        id=instance.id, availability=Availability.ONLINE
+                    )
+                    if is_online.update(availability=Availability.NEARLINE):
+                        writer.count_evicted(instance, +1)
+            freed = sum(map(_unlink, paths))
+            blobs.sync_folder(folder)
         return freed
+
+
+def _unlink(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:  # an interrupted run of this plan came this far
+        return 0
+    return size
 
 
 def _checked(plan: Mapping[str, Any], ticket: Ticket) -> tuple[str, str, list[Mapping[str, Any]]]:
     try:
         plan_id, study_uid = str(plan["plan_id"]), str(plan["study_uid"])
-        named = [
-            {
-                **r,
+        named = {
+            str(r["sop_instance_uid"]): {
                 "sop_instance_uid": str(r["sop_instance_uid"]),
                 "stored_sha256": r["stored_sha256"],
+                "copies": [dict(copy) for copy in r.get("copies", [])],
             }
             for r in plan["instances"]
-        ]
+        }
         int(plan["revision"]), int(plan["recalls"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"the plan lacks {error}") from None
@@ -130,14 +149,7 @@ def _checked(plan: Mapping[str, Any], ticket: Ticket) -> tuple[str, str, list[Ma
         raise Conflict("the ticket is for another plan")
     if ticket.study != study_uid:
         raise Refused("the ticket is not bound to this study")
-    return plan_id, study_uid, named
-
-
-def _require_current(plan: Mapping[str, Any], study: Study) -> None:
-    if int(plan["recalls"]) != study.recalls:
-        raise Conflict("the plan is void: the study was recalled since")
-    if int(plan["revision"]) != study.revision:
-        raise Conflict("the plan is void: an instance arrived since")
+    return plan_id, study_uid, list(named.values())
 
 
 def _use(ticket: Ticket, plan_id: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
-from django.db import transaction
 from django.db.models import F
 
 from dicom_node.index import writer
@@ -21,19 +21,25 @@ from pacs_common.errors import BadInput, DigestMismatch
 def put_back(
     layout: Layout, instance: Instance, body: BinaryIO, size_bytes: int, *, reserve_bytes: int
 ) -> bool:
-    """Store the file of an evicted instance; False where it was online already.
+    """Store the file of an instance that is evicted or lost; False where it is there already.
 
     Recall may use half of the reserve, so that a full node can still serve what it evicted.
     Raises DigestMismatch, BadInput, DiskFull.
     """
-    if instance.availability == Availability.ONLINE:
+    path = layout.object(instance.hour, instance.uid)
+    if instance.availability == Availability.ONLINE and path.exists():
         return False
     if size_bytes != instance.size_bytes:
         raise BadInput(f"{size_bytes} bytes came, the file has {instance.size_bytes}")
     blobs.require_space(layout.objects, size_bytes, reserve_bytes // 2)
-    path = layout.object(instance.hour, instance.uid)
+    with blobs.locked(path.parent, exclusive=False):  # no eviction of this folder meanwhile
+        _restore(layout, instance, path, _checked(body, size_bytes, instance.stored_sha256))
+    return True
+
+
+def _restore(layout: Layout, instance: Instance, path: Path, content: Iterator[bytes]) -> None:
     try:
-        blobs.write(path, _checked(body, size_bytes, instance.stored_sha256))
+        blobs.write(path, content)
     except blobs.AlreadyThere:  # an eviction that was interrupted before it deleted
         if part10.file_sha256(path) != instance.stored_sha256:
             raise DigestMismatch("the file on the node's disk is damaged") from None
@@ -43,7 +49,6 @@ def put_back(
     _mark_online(instance)
     for leftover in (STUB, THUMBNAIL):
         layout.object(instance.hour, instance.uid, leftover).unlink(missing_ok=True)
-    return True
 
 
 def _checked(body: BinaryIO, size_bytes: int, sha256: str) -> Iterator[bytes]:
@@ -62,7 +67,8 @@ def _checked(body: BinaryIO, size_bytes: int, sha256: str) -> Iterator[bytes]:
 
 def _mark_online(instance: Instance) -> None:
     study = instance.series.study
-    with transaction.atomic():
+    with writer.durable_transaction():
+        Instance.objects.filter(id=instance.id).update(damaged=False)
         moved = Instance.objects.filter(id=instance.id).exclude(availability=Availability.ONLINE)
         if moved.update(availability=Availability.ONLINE):
             writer.count_evicted(instance, -1)

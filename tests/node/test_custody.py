@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pydicom import dcmread
 
 from dicom_node.chores import digests
+from dicom_node.custody import evict as evict_module
 from dicom_node.index import rebuild
 from dicom_node.ingest.ingest import Arrival
 from dicom_node.models import EvictionPlan, Instance, RecallRequest, Study
@@ -127,17 +130,7 @@ def test_the_same_plan_with_a_new_ticket_gets_the_stored_answer(study, evict):
 
 def test_a_plan_that_was_interrupted_is_finished(study, evict, layout, monkeypatch):
     plan = plan_for(study)
-    from dicom_node.custody.evict import Eviction
-
-    remove, removed = Eviction._remove, []
-
-    def dies_after_one(self, instance):
-        if removed:
-            raise KeyboardInterrupt
-        removed.append(instance)
-        return remove(self, instance)
-
-    monkeypatch.setattr(Eviction, "_remove", dies_after_one)
+    die_after_one_file(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         evict(plan)
     monkeypatch.undo()
@@ -145,6 +138,104 @@ def test_a_plan_that_was_interrupted_is_finished(study, evict, layout, monkeypat
     assert not list(layout.objects.rglob("*.dcm"))
     study.refresh_from_db()
     assert study.evicted_count == 3
+
+
+def die_after_one_file(monkeypatch):
+    """Let an eviction be killed between two files."""
+    unlink, removed = evict_module._unlink, []
+
+    def dies_after_one(path):
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path)
+        return unlink(path)
+
+    monkeypatch.setattr(evict_module, "_unlink", dies_after_one)
+
+
+def test_an_interrupted_plan_is_void_after_a_recall_too(study, evict, archive, layout, monkeypatch):
+    plan = plan_for(study)
+    files = {n: path_of(layout, f"{SERIES}.{n}").read_bytes() for n in (1, 2, 3)}
+    die_after_one_file(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        evict(plan)
+    monkeypatch.undo()
+    assert put(archive, f"{SERIES}.1", files[1]).status_code == 201
+    assert evict(plan).status_code == 409
+    assert path_of(layout, f"{SERIES}.1").exists()
+
+
+def test_a_recall_that_meets_an_eviction_loses_nothing(study, evict, archive, layout, monkeypatch):
+    plan = plan_for(study)
+    path = path_of(layout, f"{SERIES}.1")
+    content = path.read_bytes()
+    unlink, recalls = evict_module._unlink, []
+
+    def meets_a_recall(gone):
+        if gone == path:  # the index says that it is away, and the file still lies there
+            recalls.append(threading.Thread(target=put, args=(archive, f"{SERIES}.1", content)))
+            recalls[0].start()
+            recalls[0].join(0.5)
+        return unlink(gone)
+
+    monkeypatch.setattr(evict_module, "_unlink", meets_a_recall)
+    evict(plan)
+    recalls[0].join(5)
+    assert Instance.objects.get(uid=f"{SERIES}.1").availability == "ONLINE"
+    assert path.read_bytes() == content
+
+
+def test_the_index_is_synced_before_a_file_goes(study, evict, layout, monkeypatch):
+    seen, unlink = [], evict_module._unlink
+
+    def watched(path):
+        with connection.cursor() as cursor:
+            seen.append(cursor.execute("PRAGMA synchronous").fetchone()[0])
+        rows = Instance.objects.filter(uid=path.stem).values_list("availability", flat=True)
+        seen.append(*rows)
+        return unlink(path)
+
+    levels = []
+    statements = evict_module.writer.connection.execute_wrapper
+
+    def note(execute, sql, params, many, context):
+        if sql.startswith("PRAGMA synchronous") or 'SET "availability"' in sql:
+            levels.append(sql.split(" SET ")[0])
+        return execute(sql, params, many, context)
+
+    monkeypatch.setattr(evict_module, "_unlink", watched)
+    with statements(note):
+        evict(plan_for(study))
+    full = levels.index("PRAGMA synchronous=FULL")
+    assert full < levels.index('UPDATE "dicom_node_instance"')
+    assert levels.index("PRAGMA synchronous=NORMAL", full) > full
+    assert seen == [1, "NEARLINE"] * 3
+
+
+def test_a_file_that_is_lost_though_online_can_be_recalled(study, archive, layout):
+    path = path_of(layout, f"{SERIES}.1")
+    content = path.read_bytes()
+    path.unlink()
+    rebuild.catch_up(layout, "")
+    assert Instance.objects.get(uid=f"{SERIES}.1").damaged
+    assert put(archive, f"{SERIES}.1", content).status_code == 201
+    assert path.read_bytes() == content
+    assert not Instance.objects.get(uid=f"{SERIES}.1").damaged
+    study.refresh_from_db()
+    assert (study.evicted_count, study.instance_count) == (0, 3)
+
+
+def test_a_uid_that_a_plan_names_twice_is_evicted_once(study, evict):
+    plan = plan_for(study)
+    plan["instances"] *= 2
+    assert len(evict(plan).json()["evicted"]) == 3
+
+
+@pytest.mark.parametrize("copies", ["abc", None, [1], 7])
+def test_copies_that_are_none_are_bad_input(study, evict, copies):
+    plan = plan_for(study)
+    plan["instances"][0]["copies"] = copies
+    assert evict(plan).status_code == 400
 
 
 @pytest.mark.parametrize(
