@@ -27,7 +27,7 @@ class ArchiveClient:
         read_s: float = 10.0,
     ) -> None:
         self.subject = subject
-        self.http = HttpClient(base_url, connect_s=connect_s, read_s=read_s)
+        self.http = HttpClient(base_url, name="the archive", connect_s=connect_s, read_s=read_s)
         self._issuer = issuer
 
     def status(self) -> dict[str, Any]:

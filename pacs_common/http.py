@@ -40,12 +40,22 @@ class Received:
 
 
 class HttpClient:
-    """Speaks to one role at `base_url`; safe to share between threads."""
+    """Speaks to one role at `base_url`; safe to share between threads.
+
+    What fails is told of `name`, which people know; without one, of the address.
+    """
 
     def __init__(
-        self, base_url: str, *, connect_s: float = 2.0, read_s: float = 30.0, retries: int = 0
+        self,
+        base_url: str,
+        *,
+        name: str = "",
+        connect_s: float = 2.0,
+        read_s: float = 30.0,
+        retries: int = 0,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self.name = name or self.base_url
         self._retries = retries
         self._client = httpx.Client(
             base_url=self.base_url,
@@ -109,7 +119,7 @@ class HttpClient:
         """
         digest, size = hashlib.sha256(), 0
         with self.stream("GET", path, token=token) as response, target.open("wb") as file:
-            for chunk in guarded(response.iter_bytes(CHUNK_BYTES), self.base_url):
+            for chunk in guarded(response.iter_bytes(CHUNK_BYTES), self.name):
                 digest.update(chunk)
                 size += len(chunk)
                 file.write(chunk)
@@ -189,18 +199,18 @@ class HttpClient:
             return response.json()
         except ValueError:
             path = response.request.url.path
-            raise errors.PeerUnreachable(f"{self.base_url} answered {path} with no JSON") from None
+            raise errors.PeerUnreachable(f"{self.name} answered {path} with no JSON") from None
 
     def _failed(self, error: Exception) -> errors.ArgensError:
         if isinstance(error, httpx.InvalidURL):
-            return errors.BadInput(f"{self.base_url}: {error}")
-        return errors.PeerUnreachable(f"{self.base_url}: {_why(error)}")
+            return errors.BadInput(f"{self.name}: {error}")
+        return errors.PeerUnreachable(f"{self.name}: {_why(error)}")
 
     def _translated(self, response: httpx.Response) -> errors.ArgensError:
         document = _problem(response)
         detail = str(document.get("detail") or response.reason_phrase)
         kind = _kind(response.status_code, document.get("title"))
-        return kind(f"{self.base_url} answered {response.status_code}: {detail}")
+        return kind(f"{self.name} answered {response.status_code}: {detail}")
 
 
 def guarded(chunks: Iterator[bytes], who: str) -> Iterator[bytes]:

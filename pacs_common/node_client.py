@@ -35,7 +35,9 @@ class NodeClient:
     ) -> None:
         self.name = name
         self.subject = subject
-        self.http = HttpClient(base_url, connect_s=connect_s, read_s=read_s, retries=retries)
+        self.http = HttpClient(
+            base_url, name=name, connect_s=connect_s, read_s=read_s, retries=retries
+        )
         self._issuer = issuer
 
     def status(self) -> dict[str, Any]:
