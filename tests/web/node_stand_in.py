@@ -33,6 +33,7 @@ class Behaviour:
     nonsense: bool = False
     away: set[str] = field(default_factory=set)  # studies whose pixels are in the archive
     refuses: str = ""  # why it takes no query
+    fails_at: str = ""  # the level whose queries are a 500
     breaks_off: str = ""  # the instance in whose file the connection dies
 
 
@@ -129,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _query(self, path: list[str], params: dict[str, str]) -> None:
         level = path[-1]
+        if self.node.behaviour.fails_at == level:
+            return self._json({}, 500)
         if self.node.behaviour.refuses:
             raise BadQuery(self.node.behaviour.refuses)
         found = [one for one in self._at(path[:-1]) if matches(one, params)]
