@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.models import Group
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from pacs_web import config
 from pacs_web.accounts.models import Account
@@ -21,6 +22,9 @@ from tests.web.made_studies import ct_study, report, rf_study
 from tests.web.node_stand_in import StandIn, node_stand_in
 
 PASSWORD = "corail-barrage-1959"
+
+hypothesis_settings.register_profile("argens", deadline=None)  # a busy machine is no fault
+hypothesis_settings.load_profile("argens")
 
 
 class QuickArgon2(Argon2PasswordHasher):
