@@ -23,6 +23,7 @@ from dicom_node.store.blobs import sync_folder
 from pacs_common.errors import ArgensError, IndexUnavailable
 
 BATCH_ENTRIES = 256
+LEVELS_ABOVE = 5  # day, month, year, kind, data folder
 
 
 class AlreadyIndexed(Exception):
@@ -86,7 +87,9 @@ def _write(batch: list[_Waiting]) -> None:
     failed: dict[int, BaseException] = {}
     try:
         for folder in {waiting.folder for waiting in batch}:
-            sync_folder(folder)
+            # Whoever made the hour's folder may not have synced its parents yet.
+            for level in (folder, *folder.parents[:LEVELS_ABOVE]):
+                sync_folder(level)
         with transaction.atomic():
             for number, waiting in enumerate(batch):
                 if error := _failure(waiting.record):

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from django.db import OperationalError
 
-from dicom_node.index import rebuild
+from dicom_node.index import rebuild, writer
 from dicom_node.index.writer import IndexWriter
 from dicom_node.ingest.ingest import Arrival, Ingest, Outcome
 from dicom_node.models import Instance, Study
@@ -73,6 +73,16 @@ def test_a_record_that_the_database_refuses_harms_no_other_of_its_batch(index, l
         with pytest.raises(IndexUnavailable):
             bad.result(5)
     assert not Study.objects.exists()
+
+
+def test_an_hour_that_somebody_else_has_just_made_is_synced_up_to_the_data_folder(
+    index, layout, monkeypatch
+):
+    synced, hour = set(), layout.objects / "2026/11/21/11"
+    hour.mkdir(parents=True)
+    monkeypatch.setattr(writer, "sync_folder", lambda folder: synced.add(folder))
+    index.commit(lambda: None, hour)
+    assert synced >= {hour, *hour.parents[:4], layout.objects.parent}
 
 
 def test_a_commit_after_the_end_is_refused_and_does_not_wait(layout, transactional_db):
