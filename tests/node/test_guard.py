@@ -216,6 +216,14 @@ def test_a_persons_token_opens_dicomweb(people, ask):
     assert people.asked == [("/api/introspect", "secret")]
 
 
+def test_what_a_person_reads_past_the_portal_is_logged_without_names(people, caplog):
+    caplog.set_level("INFO")
+    by_bearer("secret", "/dicom-web/studies/1.2.3?PatientName=Martin")
+    (line,) = [record for record in caplog.records if "token" in record.message]
+    assert (line.subject, line.study_uid) == ("clinician", "1.2.3")
+    assert "Martin" not in str(vars(line))
+
+
 def test_a_persons_token_opens_nothing_else(people):
     people.answers["greedy"] = (
         200,
