@@ -16,19 +16,18 @@ BATCH_INSTANCES = 100
 
 
 def compute(layout: Layout) -> int:
-    """Give some instances their digests and return how many; 0 when none waits.
+    """Give some instances their digests and return how many; 0 when none waits or can be read.
 
     The data set is hashed again on the way: a file that is no longer what arrived is flagged as
     damaged and never copied or evicted.
     """
     waiting = Instance.objects.filter(stored_sha256="", damaged=False).order_by("id")
     rows = list(waiting[:BATCH_INSTANCES])
-    for instance in rows:
-        _compute_one(instance, layout.object(instance.hour, instance.uid))
-    return len(rows)
+    return sum(_compute_one(row, layout.object(row.hour, row.uid)) for row in rows)
 
 
-def _compute_one(instance: Instance, path: Path) -> None:
+def _compute_one(instance: Instance, path: Path) -> bool:
+    """Return whether the instance was settled: digested, or flagged as damaged."""
     changes: dict[str, object]
     try:
         if part10.data_set_sha256(path) != instance.received_sha256:
@@ -37,7 +36,14 @@ def _compute_one(instance: Instance, path: Path) -> None:
             "stored_sha256": part10.file_sha256(path),
             "pixel_sha256": pixel_sha256(part10.read_object(path)),
         }
-    except (ArgensError, OSError) as error:
+    except (ArgensError, FileNotFoundError) as error:
         LOG.critical("damaged object: %s", error, extra={"sop_instance_uid": instance.uid})
         changes = {"damaged": True}
+    except OSError as error:  # it may pass: too many open files, a mount that is away
+        LOG.error("not read: %s", error, extra={"sop_instance_uid": instance.uid})
+        return False
+    except Exception:  # the node's job runner: one object must not stop the digests of all others
+        LOG.exception("no digest", extra={"sop_instance_uid": instance.uid})
+        changes = {"damaged": True}
     Instance.objects.filter(id=instance.id, stored_sha256="").update(**changes)
+    return True

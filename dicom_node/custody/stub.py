@@ -56,7 +56,7 @@ def _stub(path: Path) -> bytes:
     """Return the file without bulk data; what cannot be written anew keeps its header as it is."""
     try:
         return _without_bulk(part10.read_object(path))
-    except part10.UNWRITABLE:
+    except part10.UNREADABLE:
         with path.open("rb") as file:
             start = part10.data_set_offset(file)
             body = file.read()

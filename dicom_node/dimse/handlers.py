@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.db import DatabaseError, connections
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
@@ -16,8 +17,9 @@ from dicom_node.dimse.receive import status
 from dicom_node.index import wanted
 from dicom_node.index.attributes import UNIQUE_KEY, Level, text_of
 from dicom_node.index.query import Query, find, known, unmatched
+from dicom_node.store import part10
 from dicom_node.store.layout import Layout
-from pacs_common.errors import ArgensError, BadQuery
+from pacs_common.errors import ArgensError, BadQuery, IndexUnavailable
 
 LOG = logging.getLogger(__name__)
 PENDING, PENDING_KEYS_IGNORED, CANCELLED = 0xFF00, 0xFF01, 0xFE00
@@ -30,7 +32,7 @@ Answers = Iterator[tuple[Any, Dataset | None]]
 def find_matches(event: evt.Event) -> Answers:
     """Yield a pending answer for each match; a cancel is seen before the next one."""
     try:
-        identifier = event.identifier
+        identifier = _identifier(event)
         level = _level(identifier, FIND[event.request.AffectedSOPClassUID])
         keys = {e.keyword: text_of(identifier, e.keyword) for e in identifier if e.keyword}
         query = Query(level, {k: v for k, v in keys.items() if k not in _NOT_KEYS})
@@ -41,11 +43,15 @@ def find_matches(event: evt.Event) -> Answers:
     asked = set(keys) - _NOT_KEYS
     absent = [k for k in asked - _ALWAYS_ANSWERED if known(k, level) is None]
     pending = PENDING_KEYS_IGNORED if absent or unmatched(query) else PENDING
-    for match in matches:
-        if event.is_cancelled:
-            yield CANCELLED, None
-            return
-        yield pending, _restricted(match, asked, level, text_of(identifier, "SpecificCharacterSet"))
+    charset = text_of(identifier, "SpecificCharacterSet")
+    try:
+        for match in matches:
+            if event.is_cancelled:
+                yield CANCELLED, None
+                return
+            yield pending, _restricted(match, asked, level, charset)
+    except DatabaseError as error:
+        yield _index_away(error), None
 
 
 def get_instances(event: evt.Event, layout: Layout) -> Answers:
@@ -90,15 +96,33 @@ def move_instances(event: evt.Event, layout: Layout) -> Answers:
 def _wanted(event: evt.Event) -> list[Any] | Dataset:
     """Return the instances that a retrieve names, or the status that refuses it."""
     try:
-        identifier = event.identifier
+        identifier = _identifier(event)
         level = _level(identifier, RETRIEVE[event.request.AffectedSOPClassUID])
         names = [*UNIQUE_KEY.values(), "IssuerOfPatientID"]
         found = list(wanted.instances(level, {n: text_of(identifier, n) for n in names}))
+        wanted.note_access(instance.series.study_id for instance in found)
+        wanted.note_absence(found, f"retrieve by {str(event.assoc.requestor.ae_title).strip()}")
     except ArgensError as error:
         return status(error.dimse_status, str(error))
-    wanted.note_access(instance.series.study_id for instance in found)
-    wanted.note_absence(found, f"retrieve by {str(event.assoc.requestor.ae_title).strip()}")
+    except DatabaseError as error:
+        return _index_away(error)
     return found
+
+
+def _identifier(event: evt.Event) -> Dataset:
+    """Return the decoded identifier; raises BadQuery where there is none that can be read."""
+    try:
+        return event.identifier
+    except part10.UNREADABLE as error:
+        raise BadQuery(f"the identifier cannot be read: {error}") from None
+
+
+def _index_away(error: DatabaseError) -> Dataset:
+    """Return the status of a database that does not answer; the next request gets a fresh one."""
+    LOG.error("the index does not answer: %s", error)
+    connections.close_all()
+    away = IndexUnavailable("the index does not answer: try again")
+    return status(away.dimse_status, str(away))
 
 
 def _refused(answer: Dataset) -> Answers:

@@ -81,6 +81,7 @@ class IndexWriter:
                 batch.append(following)
             _write(batch)
             close_old_connections()
+        connection.close()
 
 
 def _write(batch: list[_Waiting]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from django.db import DatabaseError, close_old_connections
 
 from dicom_node.index import writer
 from dicom_node.index.entry import Entry, Identity, Stored, entry_of
+from dicom_node.ingest.arrival import Arrival
 from dicom_node.ingest.checks import check_identity, check_whole
 from dicom_node.ingest.same import is_same_image
 from dicom_node.models import Instance, Quarantined, Study
@@ -29,19 +29,6 @@ class Outcome(StrEnum):
     STORED = "stored"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An object as it came: its encoded data set (no group 0002) and what the sender said."""
-
-    data_set: bytes
-    transfer_syntax: str
-    affected_class: str = ""
-    affected_uid: str = ""
-    source_ae: str = ""
-    called_ae: str = ""
-    arrived_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True)

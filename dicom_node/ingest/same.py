@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from dicom_node.ingest.arrival import Arrival
 from dicom_node.models import Instance
 from dicom_node.render.pixels import pixel_sha256
 from dicom_node.store import part10
 from dicom_node.store.layout import Layout
 from pacs_common.errors import ArgensError
-
-if TYPE_CHECKING:
-    from dicom_node.ingest.ingest import Arrival
 
 # They follow the transfer syntax, not the image.
 _OF_THE_ENCODING = {"PixelData", "PlanarConfiguration"}

@@ -35,7 +35,7 @@ PREAMBLE = bytes(128) + b"DICM"
 _PIXELS = 0x7FE00000
 _UNDEFINED = 0xFFFFFFFF
 # What pydicom raises on bytes that are no data set, and on values that it cannot write.
-_UNPARSABLE = UNWRITABLE = (
+UNREADABLE = (
     BytesLengthException,
     InvalidDicomError,
     AttributeError,
@@ -127,7 +127,7 @@ def parse_header(encoded: bytes, transfer_syntax: str) -> Header:
         stream = io.BytesIO(body)
         data_set = read_dataset(stream, *_encoding(transfer_syntax), stop_when=_at_pixels)
         _require_whole(data_set)
-    except _UNPARSABLE as error:
+    except UNREADABLE as error:
         raise NotDicom(f"the data set cannot be read: {error}") from None
     return Header(data_set, body, stream.tell())
 
@@ -136,7 +136,7 @@ def parse_data_set(encoded: bytes, transfer_syntax: str) -> Dataset:
     """Parse a whole data set, pixels too; raises NotDicom."""
     try:
         return read_dataset(io.BytesIO(encoded), *_encoding(transfer_syntax))
-    except _UNPARSABLE as error:
+    except UNREADABLE as error:
         raise NotDicom(f"the data set cannot be read: {error}") from None
 
 
@@ -177,7 +177,7 @@ def _read(source: Path | BinaryIO, **how: Any) -> FileDataset:
         return dcmread(source, **how)
     except FileNotFoundError:
         raise
-    except _UNPARSABLE as error:
+    except UNREADABLE as error:
         name = source.name if isinstance(source, Path) else "the object"
         raise NotDicom(f"{name} cannot be read: {error}") from None
 

@@ -411,3 +411,31 @@ def test_what_cannot_be_written_anew_keeps_its_header_as_it_is(ingest, evict, la
     kept = path_of(layout, f"{SERIES}.1", STUB).read_bytes()
     assert "Lefèvre".encode("latin-1") in kept
     assert ct().PixelData not in kept
+
+
+def test_one_object_without_digest_stops_no_other(take, layout, monkeypatch):
+    take(ct(1))
+    take(ct(2))
+
+    def broken_for_the_first(ds):
+        if ds.InstanceNumber == 1:
+            raise ZeroDivisionError
+        return "0" * 64
+
+    monkeypatch.setattr(digests, "pixel_sha256", broken_for_the_first)
+    assert digests.compute(layout) == 2
+    assert Instance.objects.get(uid=f"{SERIES}.1").damaged
+    assert Instance.objects.get(uid=f"{SERIES}.2").stored_sha256
+
+
+def test_a_file_that_cannot_be_read_for_now_is_tried_again(take, layout, monkeypatch):
+    take(ct(1))
+
+    def too_many_files(path):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(digests.part10, "data_set_sha256", too_many_files)
+    assert digests.compute(layout) == 0
+    monkeypatch.undo()
+    assert digests.compute(layout) == 1
+    assert Instance.objects.get().stored_sha256

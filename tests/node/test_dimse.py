@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
+from django.db import OperationalError
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -428,3 +429,26 @@ def _pdu(part) -> bytes:
     pdu = P_DATA_TF()
     pdu.from_primitive(part)
     return pdu.encode()
+
+
+def test_queries_and_retrieves_say_when_the_index_is_away_and_recover(peer, monkeypatch):
+    send(peer, ct())
+
+    def away(*_: object, **__: object):
+        raise OperationalError("database is away")
+        yield
+
+    asked = identifier("STUDY", StudyInstanceUID=STUDY)
+    monkeypatch.setattr(handlers, "find", away)
+    monkeypatch.setattr(handlers.wanted, "note_access", lambda _: next(away()))
+    assert matches(peer, STUDY_FIND, asked) == ([], 0xA700)
+    *_, (status, _) = peer.send_c_get(asked, STUDY_GET)
+    assert status.Status == 0xA700
+    monkeypatch.undo()
+    assert len(matches(peer, STUDY_FIND, asked)[0]) == 1
+
+
+def test_an_identifier_that_cannot_be_read_is_refused(peer):
+    event = type("Event", (), {"identifier": property(lambda _: {}["broken"])})()
+    ((answer, _),) = list(handlers.find_matches(event))
+    assert answer.Status == 0xA900

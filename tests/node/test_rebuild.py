@@ -137,3 +137,22 @@ def test_a_plan_of_before_is_forgotten_by_a_rebuild_but_stays_void(take, layout,
     assert not EvictionPlan.objects.exists()
     again = json.loads(evict(plan).content)
     assert again["freed_bytes"] == 0
+
+
+def test_fsck_takes_back_an_alarm_that_was_false(take, layout):
+    take(ct(1))
+    Instance.objects.update(damaged=True)
+    call_command("fsck")
+    assert not Instance.objects.get().damaged
+
+
+def test_fsck_tells_of_a_quarantined_file_that_is_gone(take, layout, capsys):
+    take(ct(1))
+    other = ct(1)
+    other.PixelData = bytes(512)
+    take(other)
+    held = Quarantined.objects.get()
+    layout.quarantined(held.hour, held.uid, held.received_sha256).unlink()
+    with pytest.raises(CommandError, match="not whole"):
+        call_command("fsck")
+    assert f"quarantine/{held.uid}" in capsys.readouterr().err

@@ -26,7 +26,6 @@ def steps() -> list[tuple[str, list[str]]]:
         ("import contracts", [str(BIN / "lint-imports")]),
     ]
     if (ROOT / TEMPLATES).is_dir():
-        found.append(("template format", [str(BIN / "djlint"), "--check", "--quiet", TEMPLATES]))
         found.append(("template lint", [str(BIN / "djlint"), "--lint", "--quiet", TEMPLATES]))
     for role in ("node", "archive", "web"):
         found.append((f"migrations of {role}", [*manage, role, *migrations]))

@@ -1,10 +1,12 @@
 """`manage.py node fsck`: the whole disk against the index, and every file against its digest."""
 
+from collections.abc import Iterator
+
 from django.core.management.base import BaseCommand, CommandError
 
 from dicom_node.config import CONFIG
 from dicom_node.index import rebuild
-from dicom_node.models import Instance
+from dicom_node.models import Instance, Quarantined
 from dicom_node.store import part10
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
@@ -17,8 +19,13 @@ class Command(BaseCommand):
         """Index what was not, read every file, and list each loss."""
         layout = Layout(CONFIG.data_dir)
         report = rebuild.catch_up(layout, since="")
-        damaged = [instance.uid for instance in _online() if not _is_intact(layout, instance)]
-        Instance.objects.filter(uid__in=damaged).update(damaged=True)
+        damaged = []
+        for instance in _online():
+            is_damaged = not _is_intact(layout, instance)
+            damaged += [instance.uid] * is_damaged
+            if is_damaged != instance.damaged:
+                Instance.objects.filter(id=instance.id).update(damaged=is_damaged)
+        report.missing += [f"quarantine/{row.uid}" for row in _quarantined_without_file(layout)]
         for uid in damaged:
             self.stderr.write(f"damaged: {uid}")
         for line in [*report.missing, *report.unreadable]:
@@ -28,8 +35,14 @@ class Command(BaseCommand):
             raise CommandError("the store is not whole; see the lines above")
 
 
-def _online():
+def _online() -> Iterator[Instance]:
     return Instance.objects.filter(availability=Availability.ONLINE).iterator()
+
+
+def _quarantined_without_file(layout: Layout) -> Iterator[Quarantined]:
+    for row in Quarantined.objects.iterator():
+        if not layout.quarantined(row.hour, row.uid, row.received_sha256).exists():
+            yield row
 
 
 def _is_intact(layout: Layout, instance: Instance) -> bool:

@@ -23,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        call_command("clearsessions")  # they hold what was searched for
         register_nodes(config.NODES)
         ticket_issuer()  # publishes the portal's key before a node or the archive asks for it
         if config.DEMO_ACCOUNTS_FILE:
