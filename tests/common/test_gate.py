@@ -29,6 +29,12 @@ def test_checks_do_not_see_this_machines_settings(monkeypatch, tmp_path):
 def test_every_part_of_the_gate_is_there():
     names = {name for name, _ in gate.steps()}
     assert names == {
-        "format", "lint", "types", "import contracts", "template format", "template lint",
-        "migrations of node", "migrations of archive", "migrations of web",
+        "format",
+        "lint",
+        "types",
+        "import contracts",
+        "template lint",
+        "migrations of node",
+        "migrations of archive",
+        "migrations of web",
     }  # fmt: skip
