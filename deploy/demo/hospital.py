@@ -104,6 +104,7 @@ def _node(folder: Path, name: str, http_port: int, dicom_port: int) -> Member:
         "PACS_ACCEPT_LOOPBACK": "yes",
         "PACS_DEFAULT_ISSUER": "FREJUS",
         "PACS_MOVE_DESTINATIONS": MOVE_DESTINATIONS,
+        "PACS_IN_USE_S": "10",  # who tries the archive has just looked at the exam
         "PACS_PORTAL_URL": PORTAL_URL,
     }
     slug = f"node-{name.lower()}"
