@@ -28,9 +28,12 @@ def mark_bad(copy: Copy, problem: str) -> None:
     Copy.objects.filter(id=copy.id).update(
         verified_at=None, bad_since=timezone.now(), problem=problem[:500]
     )
-    StudyFacts.objects.filter(node=copy.node, study_uid=copy.study_uid).update(
-        verified_revision=None
-    )
+    doubt(copy.node, copy.study_uid)
+
+
+def doubt(node: str, study_uid: str) -> None:
+    """Note that something of a study is not proven: it is copied again before it is evicted."""
+    StudyFacts.objects.filter(node=node, study_uid=study_uid).update(verified_revision=None)
 
 
 def note_verified(node: str, study_uid: str, revision: int) -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from archive_node import nodes
+from archive_node.catalogue import doubt
 from archive_node.jobs import dispatch
 from archive_node.jobs.states import State
 from archive_node.models import Job, NodeState, StudyFacts
@@ -85,6 +86,7 @@ def _keep(name: str, page: list[dict[str, Any]], now: datetime) -> None:
         rows = [_row(name, facts, now) for facts in page]
     except (KeyError, TypeError, ValueError) as error:
         raise errors.PeerUnreachable(f"{name} gave facts that cannot be read: {error!r}") from None
+    _doubt_what_counts_anew(name, rows)
     StudyFacts.objects.bulk_create(
         rows,
         update_conflicts=True,
@@ -92,6 +94,17 @@ def _keep(name: str, page: list[dict[str, Any]], now: datetime) -> None:
         update_fields=list(_GIVEN),
         batch_size=200,
     )
+
+
+def _doubt_what_counts_anew(name: str, rows: list[StudyFacts]) -> None:
+    """Forget what was proven of studies whose revision fell (a node that was replaced)."""
+    given = {row.study_uid: row.revision for row in rows}
+    known = StudyFacts.objects.filter(
+        node=name, study_uid__in=given, verified_revision__isnull=False
+    )
+    for study_uid, verified in known.values_list("study_uid", "verified_revision"):
+        if given[study_uid] < verified:
+            doubt(name, study_uid)
 
 
 def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from archive_node.catalogue import held
+from archive_node.catalogue import Held, doubt, held, mark_bad
 from archive_node.models import CopiedInstance, Plan
 from archive_node.steps import manifest as manifests
 from archive_node.steps.manifest import Manifest
@@ -20,12 +20,14 @@ def purge(work: Work, vault: Vault) -> None:
     """Make a plan, keep it, send it, keep the answer (custody rule 7).
 
     A plan that a killed worker left unanswered is sent again under its own id, to which the node
-    gives the answer it stored. Raises Conflict where the node calls the plan void, or keeps all.
+    gives the answer it stored, while all that it names is still proven. Raises Conflict where the
+    node calls the plan void, or keeps all.
     """
-    plan = _open_plan(work)
+    sound = _sound(work, vault)
+    plan = _open_plan(work, sound)
     if plan is None:
         manifest = manifests.fetch(work)
-        named = _proven(work, vault, manifest)
+        named = _proven(work, sound, manifest)
         if not named:
             return
         plan = _kept_plan(work, manifest, named)
@@ -33,27 +35,55 @@ def purge(work: Work, vault: Vault) -> None:
     _report(work, plan, answer)
 
 
-def _open_plan(work: Work) -> Plan | None:
-    """Return this job's plan, unless the node called it void or refused all of it."""
+def _sound(work: Work, vault: Vault) -> Held:
+    """Return what verified copies hold whose members are where they were written.
+
+    A member that is gone from a volume that is here is a bad copy: it is to be written anew.
+    """
+    proven = held(work.node, work.study_uid, verified=True)
+    labels = {volume.label for volume in vault.volumes()}
+    copies = {row.copy_id: row.copy for row in proven.values()}
+    there = {key for key, copy in copies.items() if vault.find(copy.member) == copy.volume}
+    for key, copy in copies.items():
+        if key not in there and copy.volume in labels:
+            with work.fenced():
+                mark_bad(copy, f"volume {copy.volume} has no {copy.member}")
+    return {key: row for key, row in proven.items() if row.copy_id in there}
+
+
+def _open_plan(work: Work, sound: Held) -> Plan | None:
+    """Return this job's plan, unless the node called it void or refused all of it.
+
+    One without an answer may have waited for long: where a copy that it names is no longer
+    sound, it is void.
+    """
     plan = Plan.objects.filter(job_id=work.job_id, void="").order_by("-created_at").first()
-    if plan is not None and plan.answer is not None and not plan.answer["evicted"]:
+    if plan is None:
         return None
-    return plan
+    if plan.answer is not None:
+        return plan if plan.answer["evicted"] else None
+    receipts = {key: _receipt(row) for key, row in sound.items()}
+    if all(
+        receipts.get((named["sop_instance_uid"], named["stored_sha256"])) == named
+        for named in plan.body["instances"]
+    ):
+        return plan
+    with work.fenced():
+        Plan.objects.filter(id=plan.id).update(void="a copy that it names is no longer proven")
+    return None
 
 
-def _proven(work: Work, vault: Vault, manifest: Manifest) -> list[CopiedInstance]:
-    """Return the verified copies of what is online, on volumes that the vault still has.
+def _proven(work: Work, sound: Held, manifest: Manifest) -> list[CopiedInstance]:
+    """Return the sound copies of what is online.
 
     Raises Conflict where something is online and nothing of it is proven.
     """
     online = [entry for entry in manifest.instances if entry.availability == "ONLINE"]
-    labels = {volume.label for volume in vault.volumes()}
-    proven = held(work.node, work.study_uid, verified=True)
-    named = [
-        proven[entry.key]
-        for entry in online
-        if entry.key in proven and proven[entry.key].copy.volume in labels
-    ]
+    named = [sound[entry.key] for entry in online if entry.key in sound]
+    known = held(work.node, work.study_uid, verified=True)
+    if any(entry.key not in known for entry in online):
+        with work.fenced():
+            doubt(work.node, work.study_uid)
     if online and not named:
         raise errors.Conflict("no instance of this study has a verified copy: nothing is evicted")
     return named
@@ -96,7 +126,7 @@ def _receipt(row: CopiedInstance) -> dict[str, Any]:
 def _asked(work: Work, plan: Plan) -> dict[str, Any]:
     work.check()
     try:
-        answer = work.client.evict(plan.body)
+        answer = _readable(work, work.client.evict(plan.body))
     except errors.Conflict as error:
         with work.fenced():
             Plan.objects.filter(id=plan.id).update(
@@ -108,10 +138,23 @@ def _asked(work: Work, plan: Plan) -> dict[str, Any]:
     return answer
 
 
+def _readable(work: Work, answer: Any) -> dict[str, Any]:
+    """Return an answer that can be kept; raises PeerUnreachable, so that it is asked for again."""
+    try:
+        freed, evicted = answer["freed_bytes"], answer["evicted"]
+        explained = all(isinstance(each["reason"], str) for each in answer["refused"])
+        if explained and isinstance(evicted, list) and isinstance(freed, int) and freed >= 0:
+            return answer
+    except (KeyError, TypeError):
+        pass
+    raise errors.PeerUnreachable(f"{work.node} answered an eviction so that it cannot be read")
+
+
 def _report(work: Work, plan: Plan, answer: dict[str, Any]) -> None:
     evicted, refused = answer["evicted"], answer["refused"]
-    if refused and not evicted:
-        raise errors.Conflict(f"{work.node} keeps all of it: {refused[0]['reason']}")
+    if not evicted:
+        reason = refused[0]["reason"] if refused else "it gives no reason"
+        raise errors.Conflict(f"{work.node} keeps all of it: {reason}")
     work.expect(len(plan.body["instances"]), answer["freed_bytes"])
     work.advance(answer["freed_bytes"], instances=len(evicted))
     if refused:

@@ -34,7 +34,10 @@ def recall(work: Work, vault: Vault) -> None:
     work.expect(len(lacking), sum(entry.size_bytes for entry in lacking))
     problems = []
     for copy, contents in groupby(sorted(rows, key=_tape_order), key=lambda row: row.copy):
-        problems += _bring(work, vault, copy, list(contents))
+        try:
+            problems += _bring(work, vault, copy, list(contents))
+        except errors.NotFound as error:  # the volume is away, or the node knows it no more:
+            problems.append(str(error))  # that says nothing against the copy
     if problems:
         raise volume.Damaged(problems[0])
     missing = [entry for entry in lacking if entry.key not in proven]
@@ -54,20 +57,31 @@ def _tape_order(row: CopiedInstance) -> tuple[str, object, int, int]:
 
 
 def _bring(work: Work, vault: Vault, copy: Copy, rows: list[CopiedInstance]) -> list[str]:
-    """Bring one member's instances; return what is wrong with them."""
-    problems = []
-    try:
-        with vault.warm(copy.volume, work.check) as mounted, mounted.open(copy.member) as file:
-            for row in rows:
-                try:
-                    _send(work, file, row)
-                except volume.Damaged as error:
-                    problems.append(f"{row.sop_instance_uid} on {copy.volume}: {error}")
-    except errors.NotFound as error:
-        problems.append(str(error))
+    """Bring one member's instances; return what is wrong with them.
+
+    Raises NotFound where the vault lacks the volume, or the node does not know an instance.
+    """
+    with vault.warm(copy.volume, work.check) as mounted:
+        try:
+            file = mounted.open(copy.member)
+        except errors.NotFound as error:
+            problems = [str(error)]
+        else:
+            with file:
+                problems = _send_all(work, file, rows, copy.volume)
     if problems:
         with work.fenced():
             mark_bad(copy, problems[0])
+    return problems
+
+
+def _send_all(work: Work, file: IO[bytes], rows: list[CopiedInstance], label: str) -> list[str]:
+    problems = []
+    for row in rows:
+        try:
+            _send(work, file, row)
+        except volume.Damaged as error:
+            problems.append(f"{row.sop_instance_uid} on {label}: {error}")
     return problems
 
 
