@@ -60,8 +60,10 @@ def _prove(work: Work, vault: Vault, copy: Copy, digests: dict[str, str | None])
         for row in copy.contents.all()
     ]
     try:
-        with vault.warm(copy.volume, work.check) as mounted, mounted.open(copy.member) as file:
-            volume.prove(file, expected, lambda placed: work.advance(placed.extent.size_bytes))
+        with vault.warm(copy.volume, work.check) as mounted:
+            mounted.settle(copy.member)  # a killed worker may have named it and synced no folder
+            with mounted.open(copy.member) as file:
+                volume.prove(file, expected, lambda placed: work.advance(placed.extent.size_bytes))
     except (volume.Damaged, errors.NotFound) as error:
         problem = f"the copy on {copy.volume} ({copy.member}) is bad: {error}"
         with work.fenced():

@@ -76,6 +76,13 @@ class MountedVolume(ABC):
     def size_of(self, member: str) -> int | None:
         """Return a member's size in bytes, or None where the volume has no such member."""
 
+    @abstractmethod
+    def settle(self, member: str) -> None:
+        """Make a member durable under its name, whoever wrote it and however far they came.
+
+        Raises NotFound where the volume has no such member.
+        """
+
 
 class Vault(ABC):
     """A set of volumes of one kind, shared safely by any number of processes."""

@@ -52,11 +52,12 @@ class Drive:
         self._handle: int | None = None
         try:
             state = json.loads(self._table.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # a power cut may have emptied the table
             state = {}
-        self.label: str | None = state.get("label")
-        self.mounts: int = state.get("mounts", 0)
-        self.last_used_ns: int = state.get("last_used_ns", 0)
+        known = state if isinstance(state, dict) else {}
+        self.label: str | None = known.get("label")
+        self.mounts: int = known.get("mounts", 0)
+        self.last_used_ns: int = known.get("last_used_ns", 0)
 
     def take(self) -> bool:
         """Try to become its only user."""

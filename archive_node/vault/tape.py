@@ -53,9 +53,11 @@ class TapeLibrary(Vault):
         self._volume_bytes = volume_bytes
         try:
             who = json.loads((root / "library.json").read_text(encoding="utf-8"))
+            self.name, self.library_id = str(who["name"]), str(who["id"])
         except (FileNotFoundError, NotADirectoryError):
             raise VaultUnavailable(f"{root} holds no tape library (is it mounted?)") from None
-        self.name, self.library_id = who["name"], who["id"]
+        except (KeyError, TypeError, ValueError):
+            raise VaultUnavailable(f"{root}/library.json does not say who it is") from None
 
     @classmethod
     def create(cls, root: Path, *, name: str, drives: int, volume_bytes: int) -> TapeLibrary:
@@ -175,7 +177,11 @@ class TapeVolume(MountedVolume):
     @property
     def capacity_bytes(self) -> int:
         """Return what its label says that it holds at most."""
-        return json.loads((self._folder / "LABEL").read_text(encoding="utf-8"))["capacity_bytes"]
+        try:
+            label = json.loads((self._folder / "LABEL").read_text(encoding="utf-8"))
+            return int(label["capacity_bytes"])
+        except (KeyError, TypeError, ValueError):
+            raise VaultUnavailable(f"the label of {self.label} cannot be read") from None
 
     @property
     def used_bytes(self) -> int:
@@ -239,6 +245,23 @@ class TapeVolume(MountedVolume):
             return self._path(member).stat().st_size
         except FileNotFoundError:
             return None
+
+    def settle(self, member: str) -> None:
+        """Sync a member and every folder above it, up to the library's own."""
+        path = self._path(member)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise errors.NotFound(f"volume {self.label} has no {member}") from None
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        folder = path.parent
+        while folder != self._folder.parent:
+            sync_folder(folder)
+            folder = folder.parent
+        sync_folder(folder)
 
     def _path(self, member: str) -> Path:
         if not _MEMBER.match(member) or not member.endswith(".tar"):

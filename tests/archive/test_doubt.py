@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -10,6 +12,7 @@ from django.utils import timezone
 from archive_node.jobs import runner, states
 from archive_node.models import Copy, Job, Plan, StudyFacts
 from archive_node.policy.scan import scan_all
+from archive_node.vault.tape import TapeVolume
 from pacs_common import errors
 from tests.archive.conftest import STUDY, run_job, unlike
 
@@ -134,3 +137,13 @@ def test_a_retried_eviction_never_reuses_a_plan_of_which_a_copy_is_gone(head, va
     states.retry(job)
     runner.run(job.id)
     assert len(head.online(STUDY)) == 3
+
+
+def test_a_copy_that_cannot_be_made_durable_is_not_verified(head, vault, monkeypatch):
+    def failing(volume, member):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(TapeVolume, "settle", failing)  # the medium's own failure
+    job = run_job("copy")
+    assert job.state == "queued" and "Input/output error" in job.error
+    assert Copy.objects.get().verified_at is None

@@ -124,3 +124,60 @@ def test_a_member_is_synced_before_it_is_named_and_its_name_before_success(tmp_p
     parents = [position("fsync", f"A00001{folder}>") for folder in ("", "/CT")]
     assert written < synced < renamed < folder
     assert max(parents) < renamed
+
+
+SETTLE = """
+import sys
+from pathlib import Path
+from archive_node.vault.tape import TapeLibrary
+library = TapeLibrary(Path(sys.argv[1]), drives=1, volume_bytes=1000)
+with library.warm("A00001") as volume:
+    volume.settle("CT/1.2/r1-1.tar")
+"""
+
+
+def test_a_member_that_a_killed_writer_named_is_settled_up_to_the_library(tmp_path):
+    """It may have died between the rename and the sync of a folder."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    root = tmp_path / "vault"
+    library(root).append("CT/1.2/r1-1.tar", 5, lambda file: file.write(b"bytes"))
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync"]
+    ended = subprocess.run(
+        [*command, sys.executable, "-c", SETTLE, str(root)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    if "ptrace" in ended.stderr and ended.returncode:
+        pytest.skip("strace may not trace here")
+    assert ended.returncode == 0, ended.stderr
+    synced = trace.read_text()
+    for path in ("/A00001/CT/1.2/r1-1.tar", "/A00001/CT/1.2", "/A00001/CT", "/A00001", ""):
+        assert f"{root}{path}>)" in synced, path
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"label": 7'])
+def test_a_drive_whose_note_a_power_cut_emptied_is_an_empty_drive(tmp_path, content):
+    tape = library(tmp_path, drives=1)
+    use(tape, "A00001")
+    (tmp_path / "drives" / "1.json").write_text(content)
+    use(tape, "A00001")
+    assert mounts(tmp_path) == 1
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"capacity_bytes": "x"}'])
+def test_a_label_that_cannot_be_read_is_named(tmp_path, content):
+    tape = library(tmp_path)
+    (tmp_path / "A00001" / "LABEL").write_text(content)
+    with pytest.raises(VaultUnavailable, match="label of A00001"):
+        tape.volumes()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"name": "vault-1"}'])
+def test_a_library_that_cannot_say_who_it_is_is_refused(tmp_path, content):
+    library(tmp_path)
+    (tmp_path / "library.json").write_text(content)
+    with pytest.raises(VaultUnavailable, match=r"library\.json"):
+        TapeLibrary(tmp_path, drives=1, volume_bytes=1000)

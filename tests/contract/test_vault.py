@@ -194,3 +194,11 @@ def test_many_writers_share_the_vault_without_loss(make_vault):
         assert get(vault, vault.find(member), member) == bytes([number]) * 9_000
     assert all(volume.used_bytes <= VOLUME_BYTES for volume in vault.volumes())
     assert sum(volume.used_bytes for volume in vault.volumes()) == 12 * 9_000
+
+
+def test_only_a_member_that_is_there_can_be_settled(vault):
+    label = put(vault, "CT/1.2/r1-1.tar", b"bytes")
+    with vault.warm(label) as mounted:
+        mounted.settle("CT/1.2/r1-1.tar")
+        with pytest.raises(errors.NotFound):
+            mounted.settle("CT/1.2/r9-1.tar")
