@@ -15,5 +15,6 @@ urlpatterns = [
     path("readyz", status.readyz),
     path("metrics", status.metrics),
 ]
+handler400 = "archive_node.api.guard.bad_request"
 handler404 = "archive_node.api.guard.no_such_page"
 handler500 = "archive_node.api.guard.broken"

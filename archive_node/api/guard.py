@@ -70,7 +70,7 @@ def body(request: HttpRequest) -> dict[str, Any]:
     """Return the JSON object that was sent; raises BadInput where it is none."""
     try:
         found = json.loads(request.body)
-    except (ValueError, RequestDataTooBig):
+    except (ValueError, RecursionError, RequestDataTooBig):
         raise errors.BadInput("the body is not a JSON object") from None
     if not isinstance(found, dict):
         raise errors.BadInput("the body is not a JSON object")
@@ -96,6 +96,24 @@ def _ticket(request: HttpRequest) -> Ticket:
     if ticket.issuer != ISSUER:
         raise errors.Refused(f"issuer {ticket.issuer!r} may not ask the archive")
     return ticket
+
+
+def monitored(view: View) -> View:
+    """Let anybody read a view, and nobody use another method on it."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        error = MethodNotAllowed(f"{request.method} is not possible here")
+        return problem(error, allow=("GET", "HEAD"))
+
+    return guarded
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer what Django itself refuses to read."""
+    return problem(errors.BadInput("the request cannot be read"))
 
 
 def no_such_page(request: HttpRequest, exception: Exception) -> JsonResponse:

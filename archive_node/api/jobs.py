@@ -85,8 +85,8 @@ def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
     if node not in names():
         raise errors.BadInput(f"no node is called {node[:40]!r} here")
     study_uid = Uid.parse(wanted.get("study_uid"), "study_uid")
-    if kind != Job.Kind.RECALL:
-        ticket.require("archive.operate", study_uid)
+    recall_suffices = kind == Job.Kind.RECALL and "archive.recall" in ticket.scopes
+    ticket.require("archive.recall" if recall_suffices else "archive.operate", study_uid)
     requested_by = _printable(str(wanted.get("requested_by") or ticket.subject))
     made, _ = dispatch.request(kind, node, study_uid, requested_by)
     return JsonResponse({"job": as_json(made)}, status=202)
@@ -104,6 +104,6 @@ def _found(job_id: int) -> Job:
 
 
 def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+    if len(text) > len(str(MOST)) or not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise errors.BadInput(f"limit is a number from 1 to {MOST}")
     return int(text)

@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 
 from archive_node import library, nodes
-from archive_node.api.guard import ticketed
+from archive_node.api.guard import monitored, ticketed
 from archive_node.models import Copy, Job, NodeState
 from archive_node.policy.scan import current_policy
 from pacs_common import VERSION, errors
@@ -48,11 +48,13 @@ def status(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     )
 
 
+@monitored
 def healthz(request: HttpRequest) -> JsonResponse:
     """Say that the process lives."""
     return JsonResponse({"status": "ok"})
 
 
+@monitored
 def readyz(request: HttpRequest) -> JsonResponse:
     """Say whether the archive can work, and why not."""
     checks = {"database": _database, "vault": _vault, "broker": _broker}
@@ -61,6 +63,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": word, "reasons": reasons}, status=503 if reasons else 200)
 
 
+@monitored
 def metrics(request: HttpRequest) -> HttpResponse:
     """Show gauges, computed from the database at this moment (any process gives the same)."""
     registry = CollectorRegistry(auto_describe=False)

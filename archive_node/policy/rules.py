@@ -27,6 +27,7 @@ class Facts:
     revision: int
     digests_ready: bool
     last_arrival_at: datetime
+    quarantined: int = 0
     last_access_at: datetime | None = None
     recalled_at: datetime | None = None
     verified_revision: int | None = None
@@ -35,6 +36,14 @@ class Facts:
     def is_proven(self) -> bool:
         """True where every instance that the node has of it has a verified copy."""
         return self.verified_revision == self.revision
+
+    @property
+    def is_evictable(self) -> bool:
+        """True where it is proven and more is online than what waits for a quarantine decision.
+
+        A node keeps what waits: asking for that again and again would free nothing.
+        """
+        return self.is_proven and self.online > self.quarantined
 
     @property
     def last_used_at(self) -> datetime:
@@ -53,11 +62,14 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> str | None:
     aged = policy.evict_after_days > 0 and now - facts.last_used_at >= timedelta(
         days=policy.evict_after_days
     )
-    return "evict" if aged else None
+    return "evict" if aged and facts.is_evictable else None
 
 
 def excess_bytes(total_bytes: int, free_bytes: int, policy: Policy) -> int:
-    """Return what must go for a disk above its high watermark to come under the low one."""
+    """Return what must go for a disk above its high watermark to come under the low one.
+
+    Both numbers are without the node's reserve: it is full where only that is free.
+    """
     used = total_bytes - free_bytes
     if total_bytes <= 0 or used <= policy.high_watermark * total_bytes:
         return 0
@@ -70,7 +82,7 @@ def least_recently_used(candidates: Iterable[Facts], wanted_bytes: int) -> list[
     Fewer where there are not enough: what is not proven is never chosen.
     """
     chosen: list[Facts] = []
-    evictable = (facts for facts in candidates if facts.is_proven and facts.online_bytes > 0)
+    evictable = (facts for facts in candidates if facts.is_evictable and facts.online_bytes > 0)
     for facts in sorted(evictable, key=lambda facts: (facts.last_used_at, facts.study_uid)):
         if wanted_bytes <= 0:
             break

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import DataError, IntegrityError
 from django.utils import timezone
 
 from archive_node import nodes
@@ -26,6 +27,9 @@ LOG = logging.getLogger(__name__)
 PAGE = 500
 RULE = "rule"
 REST = timedelta(minutes=15)  # a rule repeats what failed no sooner
+# what reading, or keeping, an answer of another shape than the interface's raises
+_NONSENSE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, DataError,
+             IntegrityError)  # fmt: skip
 _GIVEN = (
     "patient_issuer", "patient_id", "modalities", "study_date", "description", "instances",
     "online", "size_bytes", "online_bytes", "revision", "recalls", "last_arrival_at",
@@ -48,8 +52,9 @@ def scan_all() -> None:
         try:
             seen = scan_node(name, now)
         except errors.ArgensError as error:
-            LOG.warning("node not scanned: %s", error, extra={"node": name})
-            _note(name, reachable=False, error=str(error)[:500])
+            _note_failure(name, str(error))
+        except _NONSENSE as error:
+            _note_failure(name, f"{name} gave facts that cannot be read: {error!r}")
         else:
             _note(name, reachable=True, error="", studies=seen.studies, disk=seen.disk,
                   last_scan_at=now)  # fmt: skip
@@ -82,10 +87,7 @@ def _pages(client: NodeClient) -> Iterator[list[dict[str, Any]]]:
 
 
 def _keep(name: str, page: list[dict[str, Any]], now: datetime) -> None:
-    try:
-        rows = [_row(name, facts, now) for facts in page]
-    except (KeyError, TypeError, ValueError) as error:
-        raise errors.PeerUnreachable(f"{name} gave facts that cannot be read: {error!r}") from None
+    rows = [_row(name, facts, now) for facts in page]
     _doubt_what_counts_anew(name, rows)
     StudyFacts.objects.bulk_create(
         rows,
@@ -161,7 +163,8 @@ def _relieve(
     name: str, disk: dict[str, Any], policy: rules.Policy, proven: list[rules.Facts]
 ) -> None:
     """Evict the longest unused where the disk is above its watermark."""
-    excess = rules.excess_bytes(disk["total_bytes"], disk["free_bytes"], policy)
+    usable = disk["total_bytes"] - disk["reserve_bytes"]
+    excess = rules.excess_bytes(usable, disk["free_bytes"] - disk["reserve_bytes"], policy)
     if not excess:
         return
     opened = Job.objects.filter(
@@ -190,6 +193,7 @@ def _facts(row: StudyFacts) -> rules.Facts:
         online_bytes=row.online_bytes,
         revision=row.revision,
         digests_ready=row.digests_ready,
+        quarantined=row.quarantined,
         last_arrival_at=row.last_arrival_at,
         last_access_at=row.last_access_at,
         recalled_at=row.recalled_at,
@@ -201,6 +205,11 @@ def _resting(name: str, kind: str, now: datetime) -> set[str]:
     """Return the studies for which such a job failed a short while ago."""
     failed = Job.objects.filter(node=name, kind=kind, state=State.FAILED, updated_at__gt=now - REST)
     return set(failed.values_list("study_uid", flat=True))
+
+
+def _note_failure(name: str, why: str) -> None:
+    LOG.warning("node not scanned: %s", why, extra={"node": name})
+    _note(name, reachable=False, error=why[:500])
 
 
 def _note(name: str, **fields: Any) -> None:

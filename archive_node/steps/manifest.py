@@ -48,6 +48,9 @@ def fetch(work: Work) -> Manifest:
     """Ask the node for the study's manifest; raises PeerUnreachable where it makes no sense."""
     raw = work.client.manifest(work.study_uid)
     try:
+        named = [entry["sop_instance_uid"] for entry in raw["instances"]]
+        if len(named) != len(set(named)):
+            raise ValueError("an instance is named twice")
         return Manifest(
             revision=int(raw["revision"]),
             recalls=int(raw["recalls"]),
@@ -55,7 +58,7 @@ def fetch(work: Work) -> Manifest:
             instances=[_instance(entry) for entry in raw["instances"]],
             raw=raw,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise errors.PeerUnreachable(
             f"{work.node} described {work.study_uid} in a way that cannot be read: {error!r}"
         ) from None
