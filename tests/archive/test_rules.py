@@ -21,6 +21,7 @@ facts = st.builds(
     revision=st.integers(1, 3),
     digests_ready=st.booleans(),
     last_arrival_at=moments,
+    quarantined=st.integers(0, 3),
     last_access_at=st.none() | moments,
     recalled_at=st.none() | moments,
     verified_revision=st.none() | st.integers(1, 3),
@@ -96,7 +97,11 @@ def test_eviction_for_space_takes_proven_studies_longest_unused_first_and_just_e
     studies, wanted
 ):
     chosen = least_recently_used(studies, wanted)
-    evictable = [study for study in studies if study.is_proven and study.online_bytes]
+    evictable = [
+        study
+        for study in studies
+        if study.is_proven and study.online_bytes and study.online > study.quarantined
+    ]
     assert all(study in evictable for study in chosen)
     spared = [study for study in evictable if study not in chosen]
     if chosen and spared:
