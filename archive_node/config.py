@@ -85,10 +85,16 @@ def read(env: Env) -> ArchiveConfig:
             "PACS_EVICT_AFTER_DAYS", 0.0, "Evict studies unused for so many days; 0 is never."
         ),
         high_watermark=env.number(
-            "PACS_HIGH_WATERMARK", 0.85, "Used part of a node's disk that starts eviction.", high=1
+            "PACS_HIGH_WATERMARK",
+            0.85,
+            "Used part of a node's disk, its reserve left out, that starts eviction.",
+            high=1,
         ),
         low_watermark=env.number(
-            "PACS_LOW_WATERMARK", 0.80, "Used part of a node's disk that ends eviction.", high=1
+            "PACS_LOW_WATERMARK",
+            0.80,
+            "Used part of a node's disk, its reserve left out, that ends eviction.",
+            high=1,
         ),
         volume_bytes=env.integer(
             "PACS_VOLUME_BYTES", 35 * 10**9, "Capacity of a new volume.", low=20_480

@@ -58,8 +58,12 @@ def scan_all() -> None:
         else:
             _note(name, reachable=True, error="", studies=seen.studies, disk=seen.disk,
                   last_scan_at=now)  # fmt: skip
+    staging.sweep(_open_jobs)
+
+
+def _open_jobs() -> set[int]:
     opened = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING])
-    staging.sweep(set(opened.values_list("id", flat=True)))
+    return set(opened.values_list("id", flat=True))
 
 
 def scan_node(name: str, now: datetime) -> Seen:

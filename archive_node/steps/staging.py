@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -43,11 +43,11 @@ def clear(job_id: int) -> None:
     shutil.rmtree(folder(job_id), ignore_errors=True)
 
 
-def sweep(open_jobs: set[int]) -> None:
-    """Remove the folders of jobs that have ended."""
-    for job_id in _staged_jobs():
-        if job_id not in open_jobs:
-            clear(job_id)
+def sweep(open_jobs: Callable[[], set[int]]) -> None:
+    """Remove the folders of jobs that have ended; a job made while we look keeps its own."""
+    staged = set(_staged_jobs())
+    for job_id in staged - open_jobs():
+        clear(job_id)
 
 
 def _staged_jobs() -> Iterator[int]:

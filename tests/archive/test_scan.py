@@ -9,6 +9,7 @@ import pytest
 from archive_node.jobs import runner
 from archive_node.models import Job, NodeState, StudyFacts
 from archive_node.policy.scan import scan_all
+from archive_node.steps import staging
 from tests.archive.conftest import STUDY, run_job, unlike
 from tests.archive.node_stand_in import NodeStandIn, serving
 
@@ -216,3 +217,17 @@ def test_a_disk_of_which_only_the_reserve_is_free_is_relieved(node, vault):
     node.disk |= {"total_bytes": 100_000, "free_bytes": 20_000, "reserve_bytes": 20_000}
     scan_all()  # used: 80 % of the disk, but all that the node may use
     assert len(jobs("evict")) == 2
+
+
+def test_a_job_made_while_staging_is_swept_keeps_its_folder(vault, settings):
+    home = settings.ARCHIVE.staging_dir
+    (home / "job-424241").mkdir(parents=True)
+
+    def open_jobs() -> set[int]:
+        (home / "job-424242").mkdir()  # its row came after the folders were listed
+        return set()
+
+    staging.sweep(open_jobs)
+    assert not (home / "job-424241").exists()
+    assert (home / "job-424242").exists()
+    staging.clear(424242)
