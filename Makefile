@@ -25,9 +25,9 @@ check: venv-dev ## the gate: format, lint, types, import contracts, migrations, 
 	@exec $(VENV_PYTHON) -m tests.support.gate
 
 lock: venv-dev ## pin every library with its hashes from pyproject.toml
-	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url \
+	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --strip-extras -o requirements.txt pyproject.toml
-	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url \
+	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --strip-extras --allow-unsafe --extra dev \
 		-o requirements-dev.txt pyproject.toml
 
