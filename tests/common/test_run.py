@@ -16,6 +16,8 @@ from tests.support import services
 from tests.support.run import main, summary
 from tests.support.suites import Outcome, present
 
+pytestmark = pytest.mark.slow  # each runs pytest in a process of its own
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSES = "def test_passes():\n    assert True\n"
 FAILS = "def test_fails():\n    assert 1 == 2\n"
