@@ -30,10 +30,11 @@ def _compute_one(instance: Instance, path: Path) -> bool:
     """Return whether the instance was settled: digested, or flagged as damaged."""
     changes: dict[str, object]
     try:
-        if part10.data_set_sha256(path) != instance.received_sha256:
+        received, stored = part10.stored_digests(path)
+        if received != instance.received_sha256:
             raise ArgensError("the file is not what arrived")
         changes = {
-            "stored_sha256": part10.file_sha256(path),
+            "stored_sha256": stored,
             "pixel_sha256": pixel_sha256(part10.read_object(path)),
         }
     except (ArgensError, FileNotFoundError) as error:

@@ -19,7 +19,8 @@ from pacs_common.availability import Availability
 
 BATCH_ROWS = 500
 _MODEL = {Level.STUDY: Study, Level.SERIES: Series, Level.IMAGE: Instance, Level.PATIENT: Study}
-_PREFIX = {
+# What leads from the rows of a level to the columns of another.
+PREFIX = {
     Level.PATIENT: {Level.PATIENT: ""},
     Level.STUDY: {Level.PATIENT: "", Level.STUDY: ""},
     Level.SERIES: {Level.PATIENT: "study__", Level.STUDY: "study__", Level.SERIES: ""},
@@ -82,7 +83,7 @@ def _matching(query: Query) -> QuerySet[Any]:
     for keyword, value in query.keys.items():
         attribute = known(keyword, query.level)
         if attribute is not None:
-            wanted &= condition(attribute, value, _PREFIX[query.level][attribute.level])
+            wanted &= condition(attribute, value, PREFIX[query.level][attribute.level])
     rows = _MODEL[query.level].objects.filter(wanted)
     return _latest_of_each_patient(rows) if query.level is Level.PATIENT else rows
 
@@ -100,7 +101,7 @@ def _rows(query: Query) -> Iterator[dict[str, Any]]:
 
 
 def _columns(level: Level) -> list[str]:
-    prefixes = _PREFIX[level]
+    prefixes = PREFIX[level]
     names = {f"{prefixes[a.level]}{a.column}" for a in ATTRIBUTES.values() if a.level in prefixes}
     names.add("availability" if level is Level.IMAGE else "evicted_count")
     return sorted(names)
@@ -110,7 +111,7 @@ def _answer(level: Level, row: Mapping[str, Any]) -> Dataset:
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     for attribute in ATTRIBUTES.values():
-        prefix = _PREFIX[level].get(attribute.level)
+        prefix = PREFIX[level].get(attribute.level)
         if prefix is not None:
             _put(ds, attribute, row[f"{prefix}{attribute.column}"])
     ds.RetrieveAETitle = CONFIG.ae_title

@@ -10,16 +10,11 @@ from django.utils import timezone
 
 from dicom_node.index.attributes import ATTRIBUTES, LEVELS, UNIQUE_KEY, Level
 from dicom_node.index.matching import condition, is_universal
+from dicom_node.index.query import PREFIX
 from dicom_node.models import Instance, RecallRequest, Study
 from pacs_common.availability import Availability
 from pacs_common.errors import BadQuery
 
-_PREFIX = {
-    Level.PATIENT: "series__study__",
-    Level.STUDY: "series__study__",
-    Level.SERIES: "series__",
-    Level.IMAGE: "",
-}
 ACCESS_NOTED_EVERY = timedelta(seconds=30)
 
 
@@ -33,7 +28,7 @@ def instances(level: Level, keys: Mapping[str, str]) -> QuerySet[Instance]:
     wanted = Q()
     for above in LEVELS[: LEVELS.index(level) + 1]:
         attribute = ATTRIBUTES[UNIQUE_KEY[above]]
-        wanted &= condition(attribute, keys.get(attribute.keyword, ""), _PREFIX[above])
+        wanted &= condition(attribute, keys.get(attribute.keyword, ""), PREFIX[Level.IMAGE][above])
     if keys.get("IssuerOfPatientID"):
         wanted &= Q(series__study__issuer=keys["IssuerOfPatientID"])
     return (

@@ -31,6 +31,7 @@ from pacs_common.errors import NotDicom
 IMPLEMENTATION_CLASS_UID = "2.25.251086480302949103219303021302342216331"
 IMPLEMENTATION_VERSION = f"ARGENS_{VERSION}"
 MAX_INFLATED_BYTES = 1 << 30
+CHUNK_BYTES = 1 << 20
 PREAMBLE = bytes(128) + b"DICM"
 _PIXELS = 0x7FE00000
 _UNDEFINED = 0xFFFFFFFF
@@ -170,6 +171,19 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a whole stored file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stored_digests(path: Path) -> tuple[str, str]:
+    """Return (`data_set_sha256`, `file_sha256`) of a stored file, in one reading."""
+    with path.open("rb") as file:
+        start = data_set_offset(file)
+        file.seek(0)
+        whole = hashlib.sha256(file.read(start))
+        data_set = hashlib.sha256()
+        while chunk := file.read(CHUNK_BYTES):
+            whole.update(chunk)
+            data_set.update(chunk)
+    return data_set.hexdigest(), whole.hexdigest()
 
 
 def _read(source: Path | BinaryIO, **how: Any) -> FileDataset:

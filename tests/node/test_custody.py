@@ -434,7 +434,7 @@ def test_a_file_that_cannot_be_read_for_now_is_tried_again(take, layout, monkeyp
     def too_many_files(path):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(digests.part10, "data_set_sha256", too_many_files)
+    monkeypatch.setattr(digests.part10, "stored_digests", too_many_files)
     assert digests.compute(layout) == 0
     monkeypatch.undo()
     assert digests.compute(layout) == 1
