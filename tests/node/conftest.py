@@ -15,10 +15,11 @@ from dicom_node.config import CONFIG
 from dicom_node.dimse.server import DicomServer
 from dicom_node.index.writer import IndexWriter
 from dicom_node.ingest.ingest import Arrival, Ingest, Result
+from dicom_node.models import Instance
 from dicom_node.store.blobs import ensure_folder
 from dicom_node.store.layout import Layout
 from pacs_common.tickets import TicketIssuer
-from tests.node.objects import encoded
+from tests.node.objects import encoded, real_file
 
 
 @pytest.fixture
@@ -85,6 +86,20 @@ def archive(ticket: Callable[..., str]) -> Callable[..., Client]:
         return Client(headers={"Authorization": f"Bearer {ticket(scope, **bound)}"})
 
     return archive
+
+
+@pytest.fixture
+def real(ingest: Ingest) -> Callable[[str], str]:
+    """Take a file of pydicom's in; returns the address of its instance."""
+
+    def real(name: str) -> str:
+        content, syntax = real_file(name)
+        ingest.take(Arrival(content, syntax))
+        row = Instance.objects.select_related("series__study").latest("id")
+        study, series = row.series.study.uid, row.series.uid
+        return f"/dicom-web/studies/{study}/series/{series}/instances/{row.uid}"
+
+    return real
 
 
 def _clear(layout: Layout) -> None:

@@ -26,20 +26,6 @@ def get(client, path: str, accept: str = "*/*"):
     return client.get(path, headers={"Accept": accept})
 
 
-@pytest.fixture
-def real(ingest):
-    """Take a file of pydicom's in; returns the address of its instance."""
-
-    def real(name: str) -> str:
-        content, syntax = real_file(name)
-        ingest.take(Arrival(content, syntax))
-        row = Instance.objects.select_related("series__study").latest("id")
-        study, series = row.series.study.uid, row.series.uid
-        return f"/dicom-web/studies/{study}/series/{series}/instances/{row.uid}"
-
-    return real
-
-
 @pytest.mark.parametrize(
     ("path", "numbers"),
     [(ROOT, "123"), (f"{ROOT}/series/{SERIES}", "12"), (INSTANCE, "1")],
