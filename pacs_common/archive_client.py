@@ -56,6 +56,11 @@ class ArchiveClient:
         """Queue a failed job again."""
         return self._call("POST", f"/api/jobs/{job_id}/retry", "archive.operate")["job"]
 
+    def audit_lines(self, after: str = "", limit: int = 500) -> dict[str, Any]:
+        """Return what stands in the archive's audit after a cursor, oldest first, as nodes do."""
+        params = {"after": after, "limit": str(limit)}
+        return self._call("GET", "/api/audit/lines", "audit.read", params=params)
+
     def _call(
         self,
         method: str,

@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from pacs_common import kept_files
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
+Network = IPv4Network | IPv6Network
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -72,6 +74,10 @@ class Env:
     def pairs(self, name: str, default: str, doc: str) -> dict[str, str]:
         """Return `A=x,B=y` as a dict; a name twice, or a part without `=`, is refused."""
         return self._read(name, "NAME=value list", default, doc, _pairs)
+
+    def networks(self, name: str, default: str, doc: str) -> list[Network]:
+        """Return `10.0.0.0/8,2001:db8::/32` as networks; a bare address is a network of one."""
+        return self._read(name, "network list", default, doc, _networks)
 
     def secret(self, name: str, doc: str, *, kept_in: Path) -> str:
         """Return a secret; where none is given, one generated once and kept (mode 600)."""
@@ -143,6 +149,11 @@ def _pairs(raw: str) -> dict[str, str]:
             raise ValueError(f"names {key.strip()!r} twice")
         found[key.strip()] = value.strip()
     return found
+
+
+def _networks(raw: str) -> list[Network]:
+    parts = filter(None, (piece.strip() for piece in raw.split(",")))
+    return [ip_network(part) for part in parts]  # its ValueError says what is wrong
 
 
 def _kept_secret(name: str, kept_in: Path) -> str:

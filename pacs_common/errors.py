@@ -6,6 +6,10 @@ ArgensError                       0x0110  500
 |   |-- UnsafeUid                 0xC000  400
 |   |-- MissingUid                0xA900  400   PS3.4 B.2.3: data set does not match SOP class
 |   |-- UidMismatch               0xA900  409   Affected SOP UID differs from the data set's
+|   |-- ClassNotSupported         0x0122  409   objects of this SOP class are not kept here
+|   |-- TooLarge                  0xC000  413   the request is beyond a limit
+|   |-- UnsupportedMediaType      0xC000  415   the request's body is of another kind
+|   |-- SyntaxNotSupported        0xC122  409   PS3.18 I.2: the transfer syntax is not kept here
 |   |-- UnknownDestination        0xA801  400   PS3.4 C.4.2.1.5
 |   `-- BadQuery                  0xA900  400   identifier does not match SOP class
 |-- NotFound                      0x0112  404
@@ -16,6 +20,7 @@ ArgensError                       0x0110  500
 |   `-- DigestMismatch            0x0111  409
 |-- NotOnline                     0xA702  503   the bytes are on a volume: recall first (retriable)
 |-- CannotRender                  0x0110  406   pixels that cannot be decoded or do not exist
+|-- PeerFailed                    0x0110  502   a DICOM peer answered, with a failure
 `-- Unavailable                   0xA700  503   try again later (retriable)
     |-- DiskFull                  0xA700  507
     |-- IndexUnavailable          0xA700  503
@@ -56,6 +61,22 @@ class UidMismatch(BadInput):
     dimse_status, http_status, title = 0xA900, 409, "UIDs differ"
 
 
+class ClassNotSupported(BadInput):
+    dimse_status, http_status, title = 0x0122, 409, "SOP class not supported"
+
+
+class TooLarge(BadInput):
+    http_status, title = 413, "Too large"
+
+
+class UnsupportedMediaType(BadInput):
+    http_status, title = 415, "Unsupported media type"
+
+
+class SyntaxNotSupported(BadInput):
+    dimse_status, http_status, title = 0xC122, 409, "Transfer syntax not supported"
+
+
 class UnknownDestination(BadInput):
     dimse_status, title = 0xA801, "Unknown move destination"
 
@@ -94,6 +115,10 @@ class NotOnline(ArgensError):
 
 class CannotRender(ArgensError):
     dimse_status, http_status, title = 0x0110, 406, "Cannot render"
+
+
+class PeerFailed(ArgensError):
+    http_status, title = 502, "Peer answered a failure"
 
 
 class Unavailable(ArgensError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import httpx
 
@@ -16,6 +17,7 @@ from pacs_common import errors
 from pacs_common.logs import trace_id
 
 CHUNK_BYTES = 1 << 20
+Chunk = TypeVar("Chunk", bytes, str)
 _BY_STATUS: dict[int, type[errors.ArgensError]] = {  # where the answer's title says no more
     400: errors.BadInput,
     401: errors.NotAuthenticated,
@@ -42,7 +44,8 @@ class Received:
 class HttpClient:
     """Speaks to one role at `base_url`; safe to share between threads.
 
-    What fails is told of `name`, which people know; without one, of the address.
+    What fails is told of `name`, which people know; without one, of the address. A server of others
+    may want an `authorization` of its own with each request, and `tls` that knows its authority.
     """
 
     def __init__(
@@ -53,14 +56,19 @@ class HttpClient:
         connect_s: float = 2.0,
         read_s: float = 30.0,
         retries: int = 0,
+        authorization: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.name = name or self.base_url
         self._retries = retries
+        self._connect_s, self._read_s = connect_s, read_s
         self._client = httpx.Client(
             base_url=self.base_url,
             follow_redirects=False,
             trust_env=False,
+            headers={"Authorization": authorization} if authorization else None,
+            verify=True if tls is None else tls,
             timeout=httpx.Timeout(read_s, connect=connect_s),
         )
 
@@ -77,10 +85,12 @@ class HttpClient:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        read_s: float | None = None,
     ) -> Any:
         """Send a request and return the JSON answer (None where it is empty).
 
-        Raises the error whose `http_status` the peer answered, or PeerUnreachable.
+        `read_s` is how long this one may take, where that is longer than the client waits for
+        others. Raises the error whose `http_status` the peer answered, or PeerUnreachable.
         """
         response = self._answer(
             method,
@@ -88,7 +98,10 @@ class HttpClient:
             token=token,
             params=params,
             headers=headers,
-            content={"json": body} if body is not None else {},
+            content={
+                **({"json": body} if body is not None else {}),
+                "timeout": self._timeout(read_s),
+            },
         )
         return self._parsed(response)
 
@@ -134,18 +147,28 @@ class HttpClient:
         token: str | None = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: Iterable[bytes] | None = None,
         passing: bool = False,
+        read_s: float | None = None,
     ) -> Iterator[httpx.Response]:
         """Yield an open answer whose body is still to be read.
 
-        With `passing`, answers of 300 and more are yielded as they are (for a proxy);
-        else they raise their error before anything is yielded.
+        `body` is sent as JSON, `content` as it comes, chunk by chunk. With `passing`, answers of
+        300 and more are yielded as they are (for a proxy); else they raise their error before
+        anything is yielded.
         """
         try:
             request = self._client.build_request(
-                method, path, params=params, headers=_headers(headers, token)
+                method,
+                path,
+                params=params,
+                headers=_headers(headers, token),
+                json=body,
+                content=content,
+                timeout=self._timeout(read_s),
             )
-            response = self._client.send(request, stream=True)
+            response = self._sent(request)
         except _FAILURES as error:
             raise self._failed(error) from None
         try:
@@ -154,6 +177,18 @@ class HttpClient:
             yield response
         finally:
             response.close()
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; where the peer has just closed a kept connection, a GET goes again."""
+        try:
+            return self._client.send(request, stream=True)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if request.method not in {"GET", "HEAD"}:
+                raise
+        return self._client.send(request, stream=True)
+
+    def _timeout(self, read_s: float | None) -> httpx.Timeout:
+        return httpx.Timeout(max(read_s or 0.0, self._read_s), connect=self._connect_s)
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         for attempt in range(self._retries + 1):
@@ -197,7 +232,7 @@ class HttpClient:
             return None
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             path = response.request.url.path
             raise errors.PeerUnreachable(f"{self.name} answered {path} with no JSON") from None
 
@@ -213,12 +248,29 @@ class HttpClient:
         return kind(f"{self.name} answered {response.status_code}: {detail}")
 
 
-def guarded(chunks: Iterator[bytes], who: str) -> Iterator[bytes]:
+def guarded(chunks: Iterator[Chunk], who: str) -> Iterator[Chunk]:
     """Yield a body's chunks; a connection that breaks in the middle is PeerUnreachable."""
     try:
         yield from chunks
     except httpx.HTTPError as error:
         raise errors.PeerUnreachable(f"{who} broke off: {_why(error)}") from None
+
+
+def held(chunks: Iterable[bytes], who: str, most_bytes: int) -> bytes:
+    """Return a body that is held in memory; PeerUnreachable where it breaks off or is larger."""
+    taken = bytearray()
+    for chunk in guarded(iter(chunks), who):
+        taken += chunk
+        if len(taken) > most_bytes:
+            raise errors.PeerUnreachable(f"{who} answered more than {most_bytes} bytes")
+    return bytes(taken)
+
+
+def described(document: Mapping[str, Any], who: str) -> errors.ArgensError:
+    """Return the error that a problem document in the midst of a stream tells of."""
+    status = document.get("status")
+    kind = _kind(status if isinstance(status, int) else 500, document.get("title"))
+    return kind(f"{who}: {document.get('detail')}")
 
 
 def _exactly(source: IO[bytes], size_bytes: int) -> Iterator[bytes]:
@@ -241,7 +293,7 @@ def _why(error: Exception) -> str:
 def _problem(response: httpx.Response) -> Mapping[str, Any]:
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 trace_id: contextvars.ContextVar[str] = contextvars.ContextVar("trace_id", default="")
 
 _OWN_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Django adds its request, whose text holds the query: a search may name a patient.
+_LEFT_OUT = {"request"}
 
 
 class JsonLines(logging.Formatter):
@@ -29,7 +31,7 @@ class JsonLines(logging.Formatter):
         }
         if trace_id.get():
             line["trace"] = trace_id.get()
-        added = {k: v for k, v in vars(record).items() if k not in _OWN_FIELDS}
+        added = {k: v for k, v in vars(record).items() if k not in _OWN_FIELDS | _LEFT_OUT}
         line.update({k: v for k, v in added.items() if k not in line})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -162,7 +162,7 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=partial(_die_with, os.getpid()),
+            preexec_fn=partial(die_with, os.getpid()),
         )
     finally:
         if output is not None:
@@ -181,7 +181,8 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
         pass  # nobody is left in it
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
+    """Let this process get SIGTERM when its parent ends, however that ends (Linux)."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it died before we asked

@@ -7,7 +7,9 @@ The portal and the archive each own a key and publish its public half as
 from __future__ import annotations
 
 import secrets
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from pacs_common import kept_files
 from pacs_common.errors import NotAuthenticated, Refused
 
 LIFETIME_S = 120
+KNOWN_TICKETS = 1024  # checked ones that are remembered
 LEEWAY_S = 30  # custody rule 7: clocks of hospital PCs differ
 
 
@@ -88,26 +91,58 @@ class TicketIssuer:
 
 
 class TicketVerifier:
-    """Checks tickets meant for `audience`, by the public keys in a trust folder."""
+    """Checks tickets meant for `audience`, by the public keys in a trust folder.
+
+    A ticket that was checked once is known until it expires or its issuer's key file changes:
+    a viewer sends the same one with hundreds of requests. Threads may share a verifier.
+    """
 
     def __init__(self, audience: str, trust_dir: Path) -> None:
         self.audience = audience
         self._trust_dir = trust_dir
+        self._checked: OrderedDict[str, tuple[Ticket, object]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def verify(self, token: str) -> Ticket:
         """Return the ticket, or raise NotAuthenticated with the reason."""
+        known = self._known(token)
+        if known is not None:
+            return known
         try:
             issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
-            claims = jwt.decode(
-                token,
-                self._public_key(issuer),
-                algorithms=["EdDSA"],
-                audience=self.audience,
-                leeway=LEEWAY_S,
-                options={"require": ["iss", "aud", "sub", "exp", "jti", "scope"]},
-            )
+            mark = self._mark(issuer)  # before the key is read: a later change is seen
+            ticket = self._verified(token, issuer)
         except (jwt.PyJWTError, ValueError) as error:
             raise NotAuthenticated(f"the ticket is not valid here: {error}") from None
+        with self._lock:
+            self._checked[token] = ticket, mark
+            while len(self._checked) > KNOWN_TICKETS:
+                self._checked.popitem(last=False)
+        return ticket
+
+    def _known(self, token: str) -> Ticket | None:
+        ticket, mark = self._checked.get(token, (None, None))
+        if ticket is None or ticket.expires_at + LEEWAY_S <= time.time():
+            return None
+        return ticket if mark is not None and mark == self._mark(ticket.issuer) else None
+
+    def _mark(self, issuer: object) -> object:
+        """Return what tells one key file of an issuer from the next."""
+        try:
+            status = self._key_file(issuer).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def _verified(self, token: str, issuer: object) -> Ticket:
+        claims = jwt.decode(
+            token,
+            self._public_key(issuer),
+            algorithms=["EdDSA"],
+            audience=self.audience,
+            leeway=LEEWAY_S,
+            options={"require": ["iss", "aud", "sub", "exp", "jti", "scope"]},
+        )
         if not isinstance(claims["scope"], str):
             raise NotAuthenticated("the ticket is not valid here: its scope is not a text")
         return Ticket(
@@ -121,11 +156,14 @@ class TicketVerifier:
             expires_at=int(claims["exp"]),
         )
 
-    def _public_key(self, issuer: object) -> bytes:
+    def _key_file(self, issuer: object) -> Path:
         if not isinstance(issuer, str) or not issuer.replace("-", "").isalnum():
             raise NotAuthenticated("the ticket names no issuer")
+        return self._trust_dir / f"{issuer}.pub.pem"
+
+    def _public_key(self, issuer: object) -> bytes:
         try:
-            return (self._trust_dir / f"{issuer}.pub.pem").read_bytes()
+            return self._key_file(issuer).read_bytes()
         except OSError:
             raise NotAuthenticated(f"issuer {issuer!r} is not trusted here") from None
 

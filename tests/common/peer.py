@@ -52,7 +52,7 @@ def peer(*answers: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[Peer]:
         def _take(self) -> None:
             served.answer(self)
 
-        do_GET = do_PUT = do_POST = _take
+        do_GET = do_PUT = do_POST = do_DELETE = _take
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -35,6 +35,7 @@ def test_every_layer_contract_names_every_module_of_its_package():
     assert {package for contract in layered for package in contract["containers"]} == {
         "pacs_common",
         "dicom_node",
+        "dicom_node.dimse",
         "archive_node",
         "pacs_web",
     }

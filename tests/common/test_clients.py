@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import time
 
 import pytest
 
@@ -57,7 +59,8 @@ NODE_CALLS = [
     (lambda c: c.status(), {}, "GET", "/api/node", "status", None, None),
     (lambda c: c.qido("studies", {"limit": 2}), [], "GET", "/dicom-web/studies?limit=2",
      "dicomweb", None, None),
-    (lambda c: c.header("1.2.3"), {}, "GET", "/api/instances/1.2.3/header", "dicomweb", None, None),
+    (lambda c: c.header("1.2.3"), {"elements": []}, "GET", "/api/instances/1.2.3/header",
+     "dicomweb", None, None),
     (lambda c: c.custody_studies(after="1.2", limit=9), {}, "GET",
      "/api/custody/studies?after=1.2&limit=9", "custody.read", None, None),
     (lambda c: c.manifest("1.2"), {}, "GET", "/api/custody/studies/1.2", "custody.read", "1.2",
@@ -67,6 +70,24 @@ NODE_CALLS = [
     (lambda c: c.evict(PLAN), {}, "POST", "/api/custody/evictions", "custody.evict", "1.2", "p-1"),
     (lambda c: c.recall_requests(), {"requests": []}, "GET", "/api/custody/recall-requests",
      "custody.read", None, None),
+    (lambda c: c.peers(), {"peers": []}, "GET", "/api/peers", "peers.read", None, None),
+    (lambda c: c.put_peer({"ae_title": "WS/1 A"}), {"peer": {}}, "PUT", "/api/peers/WS%2F1%20A",
+     "peers.write", None, None),
+    (lambda c: c.delete_peer("CT1"), None, "DELETE", "/api/peers/CT1", "peers.write", None, None),
+    (lambda c: c.rejected_callers(), {"callers": []}, "GET", "/api/rejected-callers",
+     "peers.read", None, None),
+    (lambda c: c.approve_caller(3, ["echo"]), {"peer": {}}, "POST",
+     "/api/rejected-callers/3/approve", "peers.write", None, None),
+    (lambda c: c.forget_caller(3), None, "DELETE", "/api/rejected-callers/3", "peers.write", None,
+     None),
+    (lambda c: c.scu_echo("WS1"), {}, "POST", "/api/scu/echo", "scu", None, None),
+    (lambda c: c.scu_find("WS1", "STUDY", {"PatientID": "7"}), {}, "POST", "/api/scu/find", "scu",
+     None, None),
+    (lambda c: c.scu_send("WS1", study_uid="1.2"), {}, "POST", "/api/scu/send", "scu", "1.2", None),
+    (lambda c: c.audit(kind="query", limit=5), {"records": []}, "GET",
+     "/api/audit?since=&kind=query&limit=5&before=", "audit.read", None, None),
+    (lambda c: c.audit_lines("2026-11-28:9", 5), {"records": []}, "GET",
+     "/api/audit/lines?after=2026-11-28%3A9&limit=5", "audit.read", None, None),
 ]  # fmt: skip
 
 
@@ -85,6 +106,26 @@ def test_a_node_is_asked_with_a_ticket_for_that_alone(
     assert (asked.method, asked.path) == (method, path)
     assert (shown.scopes, shown.study, shown.plan) == ({scope}, study, plan)
     assert (shown.issuer, shown.subject) == ("archive", "job 7")
+
+
+def test_a_peer_that_is_no_name_but_an_address_needs_a_scope_more(node, keys):
+    address = {"ae_title": "PACS1", "host": "10.0.0.9", "port": 104}
+    with peer(says_json({"answered": True})) as served:
+        node(served).scu_echo(address)
+    (asked,) = served.asked
+    assert ticket(keys, asked, "CT").scopes == {"scu", "scu.address"}
+    assert json.loads(asked.body) == address
+
+
+@pytest.mark.parametrize("ask", ["scu_move", "scu_get"])
+def test_a_retrieve_is_told_line_by_line_and_raises_what_ends_it(node, ask):
+    lines = [{"completed": 1}, {"error": errors.problem(errors.PeerFailed("0xA702"))}]
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    with peer(says(body, 200, "application/x-ndjson")) as served:
+        told = getattr(node(served), ask)("WS1", "STUDY", {"StudyInstanceUID": "1.2"})
+        assert next(told) == {"completed": 1}
+        with pytest.raises(errors.PeerFailed, match="CT: 0xA702"):
+            next(told)
 
 
 def test_no_match_is_an_empty_list(node):
@@ -138,6 +179,8 @@ ARCHIVE_CALLS = [
     (lambda c: c.request_job("copy", "CT", "1.2"), JOB, "POST", "/api/jobs", "archive.operate"),
     (lambda c: c.request_job("recall", "CT", "1.2"), JOB, "POST", "/api/jobs", "archive.recall"),
     (lambda c: c.retry_job(4), JOB, "POST", "/api/jobs/4/retry", "archive.operate"),
+    (lambda c: c.audit_lines("7"), {"records": []}, "GET", "/api/audit/lines?after=7&limit=500",
+     "audit.read"),
 ]  # fmt: skip
 
 
@@ -156,3 +199,16 @@ def test_a_job_says_on_whose_behalf_it_is_asked_for(archive):
     with peer(says_json(JOB)) as served:
         assert archive(served).request_job("evict", "CT", "1.2") == {"id": 4}
     assert b'"requested_by":"archivist"' in served.asked[0].body
+
+
+def test_what_a_node_asks_of_its_peer_may_take_longer_than_what_it_knows_itself(keys):
+    def late(handler):
+        time.sleep(0.6)
+        says_json({"answers": [], "complete": True})(handler)
+
+    with peer(late) as served:
+        one = NodeClient("CT", served.url, keys[0], subject="it", read_s=0.2, scu_read_s=10)
+        assert one.scu_find("PACS", "STUDY", {})["complete"]
+        with pytest.raises(errors.PeerUnreachable):
+            one.status()
+        one.http.close()

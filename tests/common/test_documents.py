@@ -19,36 +19,34 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?(?:::\w+)?")
 FILE_AT_ROOT = re.compile(r"[\w.-]+\.(?:py|toml|txt|md)|Makefile|LICENSE")
 SETTINGS = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))
+CONFORMANCE = runpy.run_path(str(ROOT / "docs" / "make_conformance.py"))
+STATUS = re.compile(r"\b0x[0-9A-F]{4}\b")
 SHOW_NODE = """
-import json
-from pydicom.uid import UID
-from pynetdicom import AllStoragePresentationContexts
-from dicom_node.config import CONFIG
-from dicom_node.dimse import association
-from dicom_node.store.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-ae = association.application_entity()
-def rows(uids): return [[UID(u).name, str(u)] for u in uids]
-others = [c.abstract_syntax for c in ae.supported_contexts if not c.scu_role]
+import json, os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "dicom_node.settings"
+django.setup()
+from dicom_node.dimse.association import offers
+from dicom_node.index.attributes import ATTRIBUTES
 print(json.dumps({
-    "syntaxes": rows(association.STORED_SYNTAXES),
-    "retired": rows(association.RETIRED_STORAGE),
-    "services": rows(others),
-    "current": len(AllStoragePresentationContexts),
-    "storage": sum(bool(c.scu_role) for c in ae.supported_contexts),
-    "AE title": f"`PACS_AE_TITLE`, default `{CONFIG.ae_title}`",
-    "Implementation Class UID": IMPLEMENTATION_CLASS_UID,
-    "Implementation Version Name": IMPLEMENTATION_VERSION,
-    "Maximum PDU received (bytes)": str(ae.maximum_pdu_size),
-    "Associations at once": str(ae.maximum_associations),
-    "ACSE / DIMSE / network timeouts (seconds)":
-        f"{ae.acse_timeout:g} / {ae.dimse_timeout:g} / {ae.network_timeout:g}",
+    "classes": list(offers.offered()),
+    "syntaxes": offers.STORED_SYNTAXES,
+    "attributes": [f"({a.tag >> 16:04X},{a.tag & 0xFFFF:04X})" for a in ATTRIBUTES.values()],
 }))
 """
+# Modules whose whole numbers are no statuses: of commands, PDUs and elements.
+OTHER_NUMBERS = {"command.py", "wire.py", "answer.py", "associate.py", "references.py"}
+# The way of an object from the wire to the index: what is raised there is answered to C-STORE.
+WAY_IN = ("dimse/scp/receive.py", "ingest", "store/blobs.py", "store/scan.py", "store/inflate.py")
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
     return SETTINGS["page"]()
+
+
+@pytest.fixture(scope="module")
+def statement() -> str:
+    return CONFORMANCE["page"]()
 
 
 @pytest.fixture(scope="module")
@@ -67,23 +65,30 @@ def node(tmp_path_factory) -> dict:
     return json.loads(done.stdout)
 
 
-def tables(text: str) -> dict[str, list[list[str]]]:
-    """Return the rows of each Markdown table by its first heading."""
-    found: dict[str, list[list[str]]] = {}
-    rows: list[list[str]] = []
-    for line in text.splitlines():
-        if not line.startswith("|"):
-            rows = []
-        elif not set(line) <= set("|- "):
-            cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-            if not rows:
-                found[cells[0]] = rows
-            rows.append(cells)
-    return {heading: rows[1:] for heading, rows in found.items()}
+def cells(text: str) -> set[str]:
+    """Return what stands in the cells of the tables of a page."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return {cell.strip() for row in rows for cell in row.strip("|").split(" | ")}
 
 
-def conformance() -> str:
-    return (ROOT / "docs" / "conformance.md").read_text()
+def section(text: str, title: str) -> str:
+    """Return what stands below a heading, up to the next one."""
+    return re.split(r"^#+ ", text.split(f" {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def statuses_in_code() -> dict[str, str]:
+    """Return the statuses that the DICOM door and commitment name: status -> where."""
+    rooms = [ROOT / "dicom_node" / room for room in ("dimse", "commitment")]
+    files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
+    found = {}
+    for file in files:
+        if file.name in OTHER_NUMBERS:
+            continue
+        for line in file.read_text().splitlines():
+            if re.match(r"_?[A-Z][A-Z_, ]* = ", line):
+                found |= {status: f"{file.name}: {line}" for status in STATUS.findall(line)}
+    found.pop("0xFFFF", None)  # the greatest number of a US
+    return found
 
 
 def test_the_settings_page_is_what_the_code_declares(page):
@@ -151,27 +156,66 @@ def test_every_decision_has_its_context_and_its_consequences():
         assert headings == ["Context", "Decision", "Consequences"], record.name
 
 
-def test_the_stored_transfer_syntaxes_are_those_of_the_statement(node):
-    assert tables(conformance())["transfer syntax"] == node["syntaxes"]
+def test_the_conformance_statement_is_what_the_code_does(statement):
+    assert (ROOT / "docs" / "conformance.md").read_text() == statement, (
+        "run: .venv/bin/python docs/make_conformance.py > docs/conformance.md"
+    )
 
 
-def test_the_storage_classes_are_those_of_the_statement(node):
-    assert tables(conformance())["retired SOP class"] == node["retired"]
-    assert node["storage"] == node["current"] + len(node["retired"])
-    said = f"{node['current']} current storage SOP classes"
-    assert said in conformance() and f"and {len(node['retired'])} retired ones" in conformance()
+def test_the_statement_holds_nothing_of_this_machine(statement):
+    assert "/tmp" not in statement and str(ROOT) not in statement
+    assert "{{" not in statement and "}}" not in statement
 
 
-def test_the_other_services_are_those_of_the_statement(node):
-    assert sorted(tables(conformance())["SOP class"]) == sorted(node["services"])
+def test_no_status_of_the_statement_is_written_by_hand():
+    template = (ROOT / "docs" / "conformance" / "template.md").read_text()
+    assert not STATUS.findall(template), "name the constant: {{status dimse.scp.find.CANCELLED}}"
 
 
-def test_the_settings_of_the_ae_are_those_of_the_statement(node):
-    said = dict(tables(conformance())["setting"])
-    assert {name: said[name] for name in said if name in node} == {
-        name: node[name] for name in said if name in node
-    }
-    assert len(set(said) & set(node)) == 6
+def test_every_status_that_the_code_names_is_in_the_statement(statement):
+    found = statuses_in_code()
+    assert {"0xFF01", "0xA702", "0x0131", "0x0211"} <= set(found)
+    for status, where in found.items():
+        assert status in STATUS.findall(statement), where
+
+
+def test_whatever_an_arriving_object_may_raise_is_a_status_of_c_store(statement):
+    from pacs_common import errors
+
+    listed = STATUS.findall(section(statement, "7.3.2.5 Storage"))
+    paths = [ROOT / "dicom_node" / part for part in WAY_IN]
+    files = [file for path in paths for file in ([path] if path.suffix else path.glob("*.py"))]
+    raised = {name for file in files for name in re.findall(r"raise (\w+)\(", file.read_text())}
+    known = [kind for kind in errors.explained() if kind.__name__ in raised]
+    assert len(known) >= 4
+    for kind in [*known, errors.ArgensError]:
+        assert f"0x{kind.dimse_status:04X}" in listed, kind.__name__
+
+
+def test_every_class_syntax_and_key_of_the_node_is_in_the_statement(statement, node):
+    assert len(node["classes"]) > 180 and len(node["attributes"]) > 80
+    stated = cells(statement)
+    in_text = {uid for uid in node["classes"] if f"({uid})" in statement}
+    assert set(node["classes"]) <= stated | in_text
+    assert set(node["syntaxes"]) <= stated
+    rows = statement.splitlines()
+    for tag in node["attributes"]:
+        assert any(row.startswith("|") and tag in row and "UNIVERSAL" in row for row in rows), tag
+
+
+def test_the_matching_that_the_statement_tells_is_that_of_the_query_engine(statement):
+    rows = {row.split(" | ")[0].strip("| "): row for row in statement.splitlines() if "| " in row}
+    assert "RANGE" in rows["Study Date (0008,0020)"]
+    assert "WILDCARD" not in rows["Study Date (0008,0020)"]
+    assert "WILDCARD, EMPTY, FUZZY" in rows["Patient's Name (0010,0010)"]
+    assert "SINGLE_VALUE, UID LIST" in rows["Study Instance UID (0020,000D)"]
+    assert "| UNIVERSAL |" in rows["Number of Study Related Instances (0020,1208)"]
+
+
+def test_every_setting_that_the_statement_names_is_one(page, statement):
+    declared = set(re.findall(r"\bPACS_[A-Z_]+\b", page))
+    named = set(re.findall(r"\bPACS_[A-Z_]+\b", statement))
+    assert len(named) > 30 and named <= declared
 
 
 def test_the_licence_is_the_gpl_that_the_package_names():

@@ -163,3 +163,14 @@ def test_a_secret_that_cannot_be_kept_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     why = refusal(lambda: env().secret("PACS_S", DOC, kept_in=tmp_path / "file" / "secret"))
     assert "cannot keep it" in why
+
+
+def test_networks_are_read_and_a_bare_address_is_one():
+    read = Env({"N": "10.0.0.0/8, 2001:db8::/32,192.0.2.7"}).networks("N", "", "doc")
+    assert [str(one) for one in read] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1/8", "hospital", "10.0.0.0/33"])
+def test_what_is_no_network_is_refused(wrong):
+    with pytest.raises(SettingError, match="setting N"):
+        Env({"N": wrong}).networks("N", "", "doc")

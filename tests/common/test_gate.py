@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from tests.support import gate
+from tests.support.services import PACKAGES, ROOT
 
 
 def test_a_check_that_fails_is_named_with_what_it_said(capsys, tmp_path):
@@ -38,3 +40,15 @@ def test_every_part_of_the_gate_is_there():
         "migrations of archive",
         "migrations of web",
     }  # fmt: skip
+
+
+def test_the_gate_of_a_bare_machine_installs_whatever_a_test_asks_for():
+    script = (ROOT / ".ci" / "run").read_text()
+    installed = set(re.search(r"packages=\((.*?)\)", script, re.DOTALL)[1].split()) | {"npm"}
+    assert set(PACKAGES.values()) <= installed
+    asked = {
+        program
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for program in re.findall(r'(?<![.\w])require\("([A-Za-z0-9.-]+)"\)', path.read_text())
+    }
+    assert asked <= set(PACKAGES), "services.py does not know what to install for these"

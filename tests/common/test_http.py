@@ -220,6 +220,26 @@ def test_a_passing_stream_yields_refusals_as_they_are(client):
             assert answer.read() == b"why"
 
 
+def test_a_stream_whose_kept_connection_was_just_closed_is_asked_for_again(client):
+    with peer(hangs_up, says(b"here", 200, "text/plain")) as node:
+        with client(node.url).stream("GET", "/x") as answer:
+            assert answer.read() == b"here"
+    assert len(node.asked) == 2
+
+
+def test_a_streamed_post_is_never_sent_twice(client):
+    with peer(hangs_up, says(b"here", 200, "text/plain")) as node:
+        with pytest.raises(errors.PeerUnreachable):
+            with client(node.url).stream("POST", "/x", body={}):
+                pass
+    assert len(node.asked) == 1
+
+
+def hangs_up(request):
+    """Close the connection without a word, as a server does with one that was idle."""
+    request.close_connection = True
+
+
 def test_a_body_is_streamed_not_gathered(client, released):
     with peer(waits(released, b"first")) as node:
         with client(node.url).stream("GET", "/x") as answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pacs_common import kept_files
+from tests.support.services import require
 
 
 def test_a_file_is_made_with_its_folder_its_mode_and_its_content(tmp_path):
@@ -75,14 +75,12 @@ def test_what_cannot_be_made_leaves_nothing(tmp_path):
 
 
 def test_the_content_is_synced_before_the_file_gets_its_name(tmp_path):
-    if shutil.which("strace") is None:
-        pytest.skip("needs strace: apt-get install strace")
     trace = tmp_path / "trace"
     code = (
         "import pathlib, sys\nfrom pacs_common import kept_files\n"
         "kept_files.write_once(pathlib.Path(sys.argv[1]), b'secret', 0o600)"
     )
-    command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync,link,linkat"]
+    command = [require("strace"), "-f", "-y", "-o", str(trace), "-e", "trace=fsync,link,linkat"]
     done = subprocess.run(
         [*command, sys.executable, "-c", code, str(tmp_path / "key")],
         cwd=Path(__file__).parents[2],

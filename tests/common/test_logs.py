@@ -103,3 +103,8 @@ def test_libraries_that_would_log_a_patients_data_or_each_request_are_quiet():
         "logging.getLogger('httpx').info('GET /?PatientName=...')\n"
     )
     assert written(code) == []
+
+
+def test_a_request_that_django_adds_is_left_out_for_its_query():
+    record = logging.makeLogRecord({"msg": "Not Found: /", "request": "GET '/?name=LEFEVRE'"})
+    assert "LEFEVRE" not in JsonLines().format(record)

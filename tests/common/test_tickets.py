@@ -98,6 +98,28 @@ def test_a_ticket_for_another_audience_is_not_valid_here(trust, key):
     assert "Audience" in refused(trust, signed(key, aud="RF"))
 
 
+def test_a_ticket_that_was_believed_once_ends_when_it_expires(trust, key):
+    verifier = TicketVerifier("CT", trust)
+    issuer = TicketIssuer("portal", key)
+    token = issuer.issue("CT", ["status"], subject="x", lifetime_s=2 - LEEWAY_S)
+    assert verifier.verify(token) == verifier.verify(token)
+    time.sleep(2.1)
+    with pytest.raises(NotAuthenticated, match="expired"):
+        verifier.verify(token)
+
+
+def test_a_ticket_that_was_believed_once_ends_with_its_issuers_key(trust, key):
+    verifier = TicketVerifier("CT", trust)
+    token = TicketIssuer("portal", key).issue("CT", ["status"], subject="x")
+    verifier.verify(token)
+    publish(trust, "portal", Ed25519PrivateKey.generate())
+    with pytest.raises(NotAuthenticated):
+        verifier.verify(token)
+    (trust / "portal.pub.pem").unlink()
+    with pytest.raises(NotAuthenticated):
+        verifier.verify(token)
+
+
 def test_an_expired_ticket_is_good_within_the_leeway_and_no_longer(trust, key):
     now = int(time.time())
     assert TicketVerifier("CT", trust).verify(signed(key, exp=now - LEEWAY_S + 10))

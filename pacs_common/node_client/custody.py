@@ -1,0 +1,70 @@
+"""What a node offers to the archive: facts, files, eviction, recall, receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from pacs_common.http import Received
+from pacs_common.node_client.connection import NodeConnection
+from pacs_common.uids import Uid
+
+
+class Custody(NodeConnection):
+    """The node as the keeper of its files."""
+
+    def custody_studies(self, *, after: str = "", limit: int = 500) -> dict[str, Any]:
+        """Return one page of study facts, ordered by UID: {"studies": [...], "next": uid|null}."""
+        return self.http.json(
+            "GET",
+            "/api/custody/studies",
+            params={"after": after, "limit": limit},
+            token=self._ticket("custody.read"),
+        )
+
+    def manifest(self, study_uid: str) -> dict[str, Any]:
+        """Return a study's instances with sizes and digests, and its journal records."""
+        return self.http.json(
+            "GET",
+            _study(study_uid),
+            token=self._ticket("custody.read", study=study_uid),
+        )
+
+    def fetch(self, study_uid: str, sop_uid: str, target: Path) -> Received:
+        """Stream one stored file, byte for byte, into `target`."""
+        return self.http.download(
+            f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
+            target,
+            token=self._ticket("custody.read", study=study_uid),
+        )
+
+    def put_back(self, study_uid: str, sop_uid: str, source: IO[bytes], size_bytes: int) -> Any:
+        """Recall one instance: the node checks the bytes against its `stored_sha256`."""
+        return self.http.put_file(
+            f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
+            source,
+            size_bytes,
+            token=self._ticket("custody.recall", study=study_uid),
+        )
+
+    def evict(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the node to delete what `plan` names; the node decides, by its own digests."""
+        token = self._ticket("custody.evict", study=plan["study_uid"], plan=plan["plan_id"])
+        return self.http.json("POST", "/api/custody/evictions", body=plan, token=token)
+
+    def recall_requests(self) -> list[dict[str, Any]]:
+        """Return the studies that a C-MOVE, C-GET or WADO-RS asked for while they were away."""
+        answer = self.http.json(
+            "GET", "/api/custody/recall-requests", token=self._ticket("custody.read")
+        )
+        return answer["requests"]
+
+    def receipts(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell the node of verified copies of a study: {"taken": [...], "refused": [...]}."""
+        token = self._ticket("custody.receipt", study=told["study_uid"])
+        return self.http.json("POST", "/api/custody/receipts", body=told, token=token)
+
+
+def _study(uid: str) -> str:
+    return f"/api/custody/studies/{Uid.parse(uid)}"
