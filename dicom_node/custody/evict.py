@@ -12,8 +12,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from dicom_node import audit
 from dicom_node.custody.stub import keep_stub
-from dicom_node.index import writer
+from dicom_node.index.durable import durable_transaction
+from dicom_node.index.study_counts import count_evicted, lock_study
 from dicom_node.models import EvictionPlan, Instance, Quarantined, Study, UsedTicket
 from dicom_node.store import blobs, part10
 from dicom_node.store.journal import EVICTED, Journal
@@ -55,6 +57,7 @@ class Eviction:
             EvictionPlan.objects.get_or_create(plan_id=plan_id, defaults={"study_uid": study_uid})
         answer = self._evict_all(plan_id, study, named)
         EvictionPlan.objects.filter(plan_id=plan_id).update(answer=answer)
+        audit.note("evicted", study_uid=study_uid, by=ticket.subject, **_counts(answer))
         return answer
 
     def _evict_all(
@@ -80,7 +83,7 @@ class Eviction:
         return {"plan_id": plan_id, "evicted": evicted, "refused": refused, "freed_bytes": freed}
 
     def _find(self, study: Study, receipt: Mapping[str, Any]) -> Instance | None:
-        found = Instance.objects.filter(uid=receipt["sop_instance_uid"], series__study=study)
+        found = Instance.every.filter(uid=receipt["sop_instance_uid"], series__study=study)
         return found.select_related("series__study").first()
 
     def _refusal(self, study: Study, instance: Instance | None, receipt: Mapping[str, Any]) -> str:
@@ -90,7 +93,7 @@ class Eviction:
             return "damaged here: the copy may be the only good one"
         if not any(copy.get("verified_at") for copy in receipt["copies"]):
             return "no verified copy is named"
-        if Quarantined.objects.filter(uid=instance.uid).exists():
+        if Quarantined.waiting.filter(uid=instance.uid).exists():
             return "waits for a quarantine decision"
         if study.last_access_at and timezone.now() - study.last_access_at < self.in_use:
             return "in use: read a moment ago"
@@ -110,16 +113,26 @@ class Eviction:
         with blobs.locked(folder, exclusive=True):  # a recall holds it while it puts files back
             if Study.objects.get(id=study.id).recalls != study.recalls:
                 raise Conflict("the plan is void: the study was recalled since")
-            with writer.durable_transaction():
+            with durable_transaction():
+                lock_study(study.id)
                 for instance in instances:
-                    is_online = Instance.objects.filter(
+                    is_online = Instance.every.filter(
                         id=instance.id, availability=Availability.ONLINE
                     )
                     if is_online.update(availability=Availability.NEARLINE):
-                        writer.count_evicted(instance, +1)
+                        count_evicted(instance, +1)
             freed = sum(map(_unlink, paths))
             blobs.sync_folder(folder)
         return freed
+
+
+def _counts(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "plan_id": answer["plan_id"],
+        "instances": len(answer["evicted"]),
+        "refused": len(answer["refused"]),
+        "freed_bytes": answer["freed_bytes"],
+    }
 
 
 def _unlink(path: Path) -> int:

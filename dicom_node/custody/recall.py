@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from django.db.models import F
 
-from dicom_node.index import writer
+from dicom_node.index.durable import durable_transaction
+from dicom_node.index.study_counts import count_evicted, lock_study
 from dicom_node.models import Instance, RecallRequest, Study
 from dicom_node.store import blobs, part10
 from dicom_node.store.journal import RECALLED, Journal
@@ -67,11 +68,12 @@ def _checked(body: BinaryIO, size_bytes: int, sha256: str) -> Iterator[bytes]:
 
 def _mark_online(instance: Instance) -> None:
     study = instance.series.study
-    with writer.durable_transaction():
-        Instance.objects.filter(id=instance.id).update(damaged=False)
-        moved = Instance.objects.filter(id=instance.id).exclude(availability=Availability.ONLINE)
+    with durable_transaction():
+        lock_study(study.id)
+        Instance.every.filter(id=instance.id).update(damaged=False)
+        moved = Instance.every.filter(id=instance.id).exclude(availability=Availability.ONLINE)
         if moved.update(availability=Availability.ONLINE):
-            writer.count_evicted(instance, -1)
+            count_evicted(instance, -1)
             Study.objects.filter(id=study.id).update(recalls=F("recalls") + 1)
         if not Study.objects.filter(id=study.id, evicted_count__gt=0).exists():
             RecallRequest.objects.filter(study_uid=study.uid).delete()

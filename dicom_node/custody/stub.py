@@ -10,6 +10,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from dicom_node.models import Instance
+from dicom_node.overlay.datasets import as_shown
 from dicom_node.render.rendition import thumbnail
 from dicom_node.store import blobs, part10
 from dicom_node.store.layout import OBJECT, STUB, THUMBNAIL, Layout
@@ -34,10 +35,11 @@ def keep_stub(layout: Layout, instance: Instance) -> None:
 
 
 def object_or_stub(layout: Layout, instance: Instance) -> Dataset:
-    """Return the whole object, or after eviction its stub."""
+    """Return the whole object, or after eviction its stub, as corrections show it."""
     for suffix in (OBJECT, STUB):
+        path = layout.object(instance.hour, instance.uid, suffix)
         try:
-            return part10.read_object(layout.object(instance.hour, instance.uid, suffix))
+            return as_shown(part10.read_object(path), path, instance.series.study.overlay)
         except FileNotFoundError:
             continue
         except NotDicom as error:

@@ -1,50 +1,63 @@
-"""One key of a query against one column (PS3.4 C.2.2.2), as a Django condition."""
+"""One key of a query against one column (PS3.4 C.2.2.2), as a condition in SQL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, Lookup, OuterRef, Q, TextField
+from django.db import connection
 
-from dicom_node.index.attributes import Attribute, Match, date_of, time_of
+from dicom_node.index import moments
+from dicom_node.index.attributes import Attribute, Match
+from dicom_node.index.moments import Range
 from dicom_node.index.names import fold_name, fold_text
-from dicom_node.models import Series
+from dicom_node.index.semantics import PLAIN, Semantics
+from dicom_node.index.sounds import sound_of
+from dicom_node.models import Instance, Series
 from pacs_common.errors import BadQuery
 from pacs_common.uids import MAX_LENGTH
 
-_DATE = re.compile(r"[0-9]{8}\Z")
-_TIME = re.compile(r"[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.[0-9]{1,6})?)?)?\Z")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}\Z")
 _UID = re.compile(r"[0-9.]{1,64}\Z")
 MAX_UIDS = 10_000
 MAX_KEY_CHARS = 256  # the longest text that is matched is a PN of three groups of 64
+EMPTY = '""'
+_CLASSES = (
+    f"EXISTS (SELECT 1 FROM {Instance._meta.db_table} x"  # noqa: S608 - table names only
+    f" JOIN {Series._meta.db_table} y ON y.id = x.series_id WHERE y.study_id = %s"
+    " AND NOT x.rejected AND %s)"
+)
 
 
-@TextField.register_lookup
-class DicomWild(Lookup):
-    """Wild card matching: `*` any run, `?` one character; case counts on every database."""
+@dataclass(frozen=True)
+class Condition:
+    """A condition in SQL with its parameters; "" holds for every row."""
 
-    lookup_name = "wild"
+    sql: str = ""
+    params: tuple[Any, ...] = ()
 
-    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """Compile to GLOB, which can use an index for a fixed beginning."""
-        return self._compiled(compiler, connection, "GLOB", str(self.rhs).replace("[", "[[]"))
 
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """Compile to LIKE."""
-        escaped = re.sub(r"([\\%_])", r"\\\1", str(self.rhs))
-        return self._compiled(
-            compiler, connection, "LIKE", escaped.replace("*", "%").replace("?", "_")
-        )
+ALWAYS = Condition()
 
-    def _compiled(
-        self, compiler: Any, connection: Any, operator: str, pattern: str
-    ) -> tuple[str, list[Any]]:
-        column, params = self.process_lhs(compiler, connection)
-        return f"{column} {operator} %s", [*params, pattern]
+
+def all_of(conditions: Iterable[Condition]) -> Condition:
+    """Return the condition that every one of them holds."""
+    kept = [condition for condition in conditions if condition.sql]
+    return Condition(
+        " AND ".join(condition.sql for condition in kept),
+        tuple(param for condition in kept for param in condition.params),
+    )
+
+
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """Return the condition that at least one of them holds."""
+    given = list(conditions)
+    if len(given) == 1 or not all(condition.sql for condition in given):
+        return given[0] if len(given) == 1 else ALWAYS
+    joined = " OR ".join(condition.sql for condition in given)
+    return Condition(f"({joined})", tuple(param for each in given for param in each.params))
 
 
 def is_universal(value: str) -> bool:
@@ -52,19 +65,28 @@ def is_universal(value: str) -> bool:
     return value.strip(" \0") in ("", "*")
 
 
-def condition(attribute: Attribute, value: str, prefix: str = "") -> Q:
-    """Return the condition of one key; `prefix` leads to the attribute's table ("series__").
+def condition(
+    attribute: Attribute, column: str, value: str, semantics: Semantics = PLAIN
+) -> Condition:
+    """Return the condition of one key on its column, which `column` names in SQL.
 
     Raises BadQuery with one line where the value makes no sense for the attribute.
     """
+    plain = value.strip(" \0")
     if is_universal(value) or attribute.match is Match.NONE:
-        return Q()
+        return ALWAYS
+    if plain == EMPTY and semantics.empty:
+        return _empty(attribute, column)
     try:
-        if attribute.match is not Match.UID:
-            _require_matchable(value)
-        return _BY_MATCH[attribute.match](f"{prefix}{attribute.column}", value.strip(" \0"))
+        if attribute.match in (Match.UID, Match.CLASSES):
+            return _BY_MATCH[attribute.match](column, plain, semantics)
+        _require_matchable(plain)
+        several = [part.strip() for part in _values(attribute, plain) if part.strip()]
+        each = [_BY_MATCH[attribute.match](column, part, semantics) for part in several]
     except BadQuery as error:
         raise BadQuery(f"{attribute.keyword}: {error}") from None
+    joined = all_of if semantics.multiple and attribute.match in _MULTIPLE else any_of
+    return joined(each or [ALWAYS])
 
 
 def split_uids(value: str) -> list[str]:
@@ -79,107 +101,149 @@ def split_uids(value: str) -> list[str]:
     return uids
 
 
+def between(column: str, limits: Range) -> Condition:
+    """Return the condition of a range; an absent value lies in none."""
+    found = [] if limits.low else [Condition(f"{column} > ''")]
+    if limits.low and limits.low == limits.high:
+        return Condition(f"{column} = %s", (limits.low,))
+    if limits.low:
+        found.append(Condition(f"{column} >= %s", (limits.low,)))
+    if limits.high:
+        found.append(Condition(f"{column} <= %s", (limits.high,)))
+    return all_of(found)
+
+
+def wild(column: str, pattern: str) -> Condition:
+    """Return wild card matching: `*` any run, `?` one character; case counts on every database.
+
+    Both databases look a fixed beginning up in the column's index.
+    """
+    if connection.vendor == "postgresql":
+        return Condition(f"{column} LIKE %s", (as_like(pattern),))
+    return Condition(f"{column} GLOB %s", (pattern.replace("[", "[[]"),))
+
+
+def as_like(pattern: str) -> str:
+    """Return a wild card pattern as LIKE takes it."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", pattern)
+    return escaped.replace("*", "%").replace("?", "_")
+
+
+def _values(attribute: Attribute, value: str) -> list[str]:
+    separators = r"[\\,]" if attribute.match is Match.MODALITIES else r"\\"
+    return re.split(separators, value)
+
+
 def _require_matchable(value: str) -> None:
     if len(value) > MAX_KEY_CHARS:
         raise BadQuery(f"more than {MAX_KEY_CHARS} characters")
-    if "\0" in value.strip(" \0"):
+    if "\0" in value:
         raise BadQuery("a NUL character cannot be matched")
 
 
-def _uid(column: str, value: str) -> Q:
+def _empty(attribute: Attribute, column: str) -> Condition:
+    if attribute.match is Match.CLASSES:
+        raise BadQuery(f"{attribute.keyword}: a study is never without one")
+    return Condition(f"{column} IS NULL" if attribute.match is Match.NUMBER else f"{column} = ''")
+
+
+def _uid(column: str, value: str, _semantics: Semantics) -> Condition:
     uids = split_uids(value)
-    return Q(**{f"{column}__in": uids}) if len(uids) > 1 else Q(**{column: "".join(uids)})
+    if len(uids) == 1:
+        return Condition(f"{column} = %s", (uids[0],))
+    places = ", ".join(["%s"] * len(uids))
+    return Condition(f"{column} IN ({places})", tuple(uids)) if uids else ALWAYS
 
 
-def _text(column: str, value: str) -> Q:
+def _classes(study: str, value: str, semantics: Semantics) -> Condition:
+    inner = _uid("x.sop_class", value, semantics)
+    return Condition(_CLASSES % (study, inner.sql), inner.params) if inner.sql else ALWAYS
+
+
+def _text(column: str, value: str, _semantics: Semantics) -> Condition:
     if "*" in value or "?" in value:
-        return Q(**{f"{column}__wild": value})
-    return Q(**{column: value})
+        return wild(column, value)
+    return Condition(f"{column} = %s", (value,))
 
 
-def _folded(column: str, value: str) -> Q:
-    return _text(f"{column}_key", fold_text(value))
+def _folded(column: str, value: str, semantics: Semantics) -> Condition:
+    return _text(_beside(column, "key"), fold_text(value), semantics)
 
 
-def _name(column: str, value: str) -> Q:
-    if not value.strip("^= "):
-        return Q()  # empty components are an empty name
+def _listed(column: str, value: str, _semantics: Semantics) -> Condition:
+    return wild(f"('\\' || {column} || '\\')", f"*\\{value}\\*")
+
+
+def _modalities(column: str, value: str, semantics: Semantics) -> Condition:
+    return _listed(column, value.upper(), semantics)
+
+
+def _names(column: str, value: str, _semantics: Semantics) -> Condition:
+    keys = _folded_groups(value)
+    return any_of(wild(_beside(column, "key"), f"*\\{key}\\*") for key in keys) if keys else ALWAYS
+
+
+def _name(column: str, value: str, semantics: Semantics) -> Condition:
+    keys = _folded_groups(value)
+    found = [_text(_beside(column, "key"), key, semantics) for key in keys]
+    for key in keys:
+        if key.endswith("^*") and key.strip("^*"):  # trailing components may be absent
+            found.append(_text(_beside(column, "key"), key.rstrip("^*"), semantics))
+        if column.endswith('"patient_name"') and not key.isascii():
+            found.append(wild(_beside(column, "other_keys"), f"*={key}=*"))
+    if semantics.fuzzy:
+        found += [_text(_beside(column, "sound"), key, semantics) for key in _sounds(value)]
+    return any_of(found) if found else ALWAYS
+
+
+def _folded_groups(value: str) -> list[str]:
+    if not value.strip("*^= "):
+        return []  # "^" and "*^*" say nothing of any component
     keys = [key for key in map(fold_name, value.split("=")) if key]
     if not keys:
         raise BadQuery(f"{value[:40]!r} holds nothing of a name")
-    found = Q()
-    for key in keys:
-        found |= _text(f"{column}_key", key)
-        if key.endswith("^*") and key.strip("^*"):  # trailing components may be absent
-            found |= _text(f"{column}_key", key.rstrip("^*"))
-        if column.endswith("patient_name"):
-            found |= Q(**{f"{column}_other_keys__wild": f"*={key}=*"})
-    return found
+    said = [key for key in keys if key.strip("*^")]  # "Lefèvre*=*" asks for a Lefèvre
+    return said or keys[:1]
 
 
-def _modalities(column: str, value: str) -> Q:
-    """A study that has a series of one of these: asked without a join, so no row comes twice."""
-    wanted = Q()
-    for modality in filter(None, (part.strip() for part in re.split(r"[\\,]", value))):
-        wanted |= _text("modality", modality.upper())
-    if not wanted:
-        return Q()
-    study = OuterRef(f"{column.removesuffix('modalities')}id")
-    return Q(Exists(Series.objects.filter(wanted, study=study)))
+def _sounds(value: str) -> list[str]:
+    """Return the sounds of a name as patterns: as it is written, and family and given exchanged."""
+    family, given = [*value.split("=")[0].split("^"), "", ""][:2]
+    first, second = _sound_pattern(family), _sound_pattern(given)
+    if "*" in (first, second):
+        return [] if first == second else [f"{first}^{second}"]
+    return [f"{first}^{second}", f"{second}^{first}"]
 
 
-def _number(column: str, value: str) -> Q:
+def _sound_pattern(component: str) -> str:
+    plain = component.strip()
+    sound = sound_of(plain.replace("*", "").replace("?", ""))
+    if not sound:
+        return "*"
+    return f"{sound}*" if "*" in plain or "?" in plain else sound
+
+
+def _number(column: str, value: str, _semantics: Semantics) -> Condition:
     if not _NUMBER.match(value):
         raise BadQuery(f"{value[:40]!r} is not a whole number")
-    return Q(**{column: int(value)})
+    return Condition(f"{column} = %s", (int(value),))
 
 
-def _range(low_high: Callable[[str], tuple[str, str]], column: str, value: str) -> Q:
-    first, dash, last = value.partition("-")
-    if not dash:
-        low, high = low_high(value)
-    else:
-        low = low_high(first.strip())[0] if first.strip() else ""
-        high = low_high(last.strip())[1] if last.strip() else ""
-        if not low and not high:
-            raise BadQuery(f"{value[:40]!r} is no range")
-    limits = Q(**{f"{column}__gt": ""})  # an absent value lies in no range
-    if low:
-        limits &= Q(**{f"{column}__gte": low})
-    if high:
-        limits &= Q(**{f"{column}__lte": high})
-    return limits
+def _beside(column: str, what: str) -> str:
+    return f'{column[:-1]}_{what}"'
 
 
-def _day(text: str) -> tuple[str, str]:
-    plain = date_of(text) if "." in text else text
-    if not _DATE.match(plain):
-        raise BadQuery(f"{text[:40]!r} is not a date (YYYYMMDD)")
-    try:
-        date(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
-    except ValueError:
-        raise BadQuery(f"{text[:40]!r} is not a day of the calendar") from None
-    return plain, plain
-
-
-def _moment(text: str) -> tuple[str, str]:
-    plain = text.replace(":", "")
-    if not _TIME.match(plain):
-        raise BadQuery(f"{text[:40]!r} is not a time (HHMMSS)")
-    whole, _, fraction = plain.partition(".")
-    if int(whole[:2]) > 23 or int(whole[2:4] or 0) > 59 or int(whole[4:6] or 0) > 60:
-        raise BadQuery(f"{text[:40]!r} is not a time of the day")
-    last = (whole + "235959"[len(whole) :])[:6] if len(whole) < 6 else whole
-    return time_of(plain), f"{last}.{fraction:9<6}"
-
-
-_BY_MATCH: dict[Match, Callable[[str, str], Q]] = {
+_MULTIPLE = {Match.LISTED, Match.NAMES, Match.MODALITIES}
+_BY_MATCH: dict[Match, Callable[[str, str, Semantics], Condition]] = {
     Match.UID: _uid,
+    Match.CLASSES: _classes,
     Match.TEXT: _text,
     Match.FOLDED: _folded,
+    Match.LISTED: _listed,
     Match.NAME: _name,
+    Match.NAMES: _names,
     Match.MODALITIES: _modalities,
     Match.NUMBER: _number,
-    Match.DATE: lambda column, value: _range(_day, column, value),
-    Match.TIME: lambda column, value: _range(_moment, column, value),
+    Match.DATE: lambda column, value, _: between(column, moments.dates(value)),
+    Match.TIME: lambda column, value, _: between(column, moments.times(value)),
 }

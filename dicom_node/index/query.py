@@ -1,57 +1,98 @@
-"""The one query engine: C-FIND and QIDO-RS ask here (PS3.4 C.4.1, PS3.18 10.6)."""
+"""The one query engine: C-FIND and QIDO-RS ask here (PS3.4 C.4.1, PS3.18 10.6).
+
+A query is one SELECT over study, series and instance as deep as its level, made here as text:
+its rows are tuples, and no more columns are read than are answered.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta, tzinfo
+from functools import lru_cache
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from django.db.models import F, Max, Q, QuerySet
-from pydicom.datadict import dictionary_VR
-from pydicom.dataset import Dataset
+from django.db import connection
 
 from dicom_node.config import CONFIG
-from dicom_node.index.attributes import ATTRIBUTES, LEVELS, Attribute, Level, Match, number_of
-from dicom_node.index.matching import condition, is_universal
+from dicom_node.index import matching, moments
+from dicom_node.index.attributes import ATTRIBUTES, LEVELS, UNIQUE_KEY, Attribute, Level, Match
+from dicom_node.index.matching import ALWAYS, Condition, all_of, any_of, is_universal
+from dicom_node.index.moments import Range
+from dicom_node.index.semantics import PLAIN, Semantics
 from dicom_node.models import Instance, Series, Study
-from pacs_common.availability import Availability
+from pacs_common.errors import BadQuery
 
-BATCH_ROWS = 500
-_MODEL = {Level.STUDY: Study, Level.SERIES: Series, Level.IMAGE: Instance, Level.PATIENT: Study}
-# What leads from the rows of a level to the columns of another.
-PREFIX = {
-    Level.PATIENT: {Level.PATIENT: ""},
-    Level.STUDY: {Level.PATIENT: "", Level.STUDY: ""},
-    Level.SERIES: {Level.PATIENT: "study__", Level.STUDY: "study__", Level.SERIES: ""},
-    Level.IMAGE: {
-        Level.PATIENT: "series__study__",
-        Level.STUDY: "series__study__",
-        Level.SERIES: "series__",
-        Level.IMAGE: "",
-    },
+# Answered only to who asks by name: each costs a look into other rows.
+COSTLY = {"sop_classes", "patient_studies", "patient_series", "patient_instances"}
+# Date and time of one moment (PS3.4 C.2.2.2.5.3 combines them where it is agreed).
+MOMENTS = {
+    "StudyDate": "StudyTime",
+    "SeriesDate": "SeriesTime",
+    "PerformedProcedureStepStartDate": "PerformedProcedureStepStartTime",
+}
+_STUDY, _SERIES, _INSTANCE = (model._meta.db_table for model in (Study, Series, Instance))
+_ALIAS = {Level.PATIENT: "st", Level.STUDY: "st", Level.SERIES: "se", Level.IMAGE: "i"}
+_FROM = {
+    Level.PATIENT: f"{_STUDY} st",
+    Level.STUDY: f"{_STUDY} st",
+    Level.SERIES: f"{_SERIES} se JOIN {_STUDY} st ON st.id = se.study_id",
+    Level.IMAGE: f"{_INSTANCE} i JOIN {_SERIES} se ON se.id = i.series_id"
+    f" JOIN {_STUDY} st ON st.id = se.study_id",
 }
 _ORDER = {
-    Level.PATIENT: ["patient_name_key", "patient_id", "issuer", "uid"],
-    Level.STUDY: ["-study_date", "uid"],
-    Level.SERIES: ["study__uid", F("number").asc(nulls_last=True), "uid"],
-    Level.IMAGE: ["series__uid", F("number").asc(nulls_last=True), "uid"],
+    Level.PATIENT: "st.patient_name_key, st.patient_id, st.issuer, st.uid",
+    Level.STUDY: "st.study_date DESC, st.uid",
+    Level.SERIES: "se.number NULLS LAST, se.uid",
+    Level.IMAGE: "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid",
 }
+# What a rejection hides is in no answer (custody rule 8); its study and series count what is shown.
+_SHOWN = {
+    Level.PATIENT: Condition("st.instance_count > 0"),
+    Level.STUDY: Condition("st.instance_count > 0"),
+    Level.SERIES: Condition("se.instance_count > 0"),
+    Level.IMAGE: Condition("NOT i.rejected"),
+}
+_BY_ARRIVAL = {Level.SERIES: "se.id", Level.IMAGE: "i.id"}
+
+
+class Position(NamedTuple):
+    """A place in the order of studies: by study date, newest first, none last, then by UID."""
+
+    study_date: str
+    study_uid: str
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked: a level, keys (keyword -> value as in DICOM), and a window on the answer."""
+    """What is asked: a level, keys (path -> value as in DICOM), and a window on the answer.
+
+    The window begins `offset` rows behind the first or, at the study level, behind the position
+    `after`, which costs the same wherever it lies and does not move with arrivals.
+
+    `asked` are the paths to answer, None for all that cost nothing. `offset_from_utc` is the
+    request's own (+HHMM); it counts where the semantics agree on time zones.
+    """
 
     level: Level
     keys: Mapping[str, str] = field(default_factory=dict)
+    semantics: Semantics = PLAIN
+    asked: Collection[str] | None = None
+    offset_from_utc: str = ""
     limit: int | None = None
     offset: int = 0
+    after: Position | None = None
+
+    @property
+    def zone(self) -> timedelta | None:
+        """The offset in which the request tells and wants its times; None: as they are held."""
+        return moments.offset_of(self.offset_from_utc) if self.semantics.timezone else None
 
 
-def known(keyword: str, level: Level) -> Attribute | None:
+def known(path: str, level: Level) -> Attribute | None:
     """Return the attribute if the index holds it at this level or above."""
-    attribute = ATTRIBUTES.get(keyword)
+    attribute = ATTRIBUTES.get(path)
     if attribute is None or LEVELS.index(attribute.level) > LEVELS.index(level):
         return None
     return attribute
@@ -59,100 +100,183 @@ def known(keyword: str, level: Level) -> Attribute | None:
 
 def unmatched(query: Query) -> list[str]:
     """Return the keys that have a value but are not compared: what the caller must be told."""
-    asked = (keyword for keyword, value in query.keys.items() if not is_universal(value))
+    asked = (path for path, value in query.keys.items() if not is_universal(value))
     return [k for k in asked if (a := known(k, query.level)) is None or a.match is Match.NONE]
 
 
-def find(query: Query) -> Iterator[Dataset]:
-    """Yield one data set for each match, with every attribute that the index holds of it.
+def answered(query: Query) -> list[Attribute]:
+    """Return the attributes of which each row holds the values, in the order of its columns."""
+    return _answered(query.level, None if query.asked is None else frozenset(query.asked))
 
-    Rows are fetched in batches, so an answer of any length is not held. Keys that the index
-    does not hold at this level match everything. Raises BadQuery before the first answer.
+
+@lru_cache(256)
+def _answered(level: Level, asked: frozenset[str] | None) -> list[Attribute]:
+    return [
+        attribute
+        for path, attribute in ATTRIBUTES.items()
+        if known(path, level)
+        and (attribute.column not in COSTLY if asked is None else path in asked)
+    ]
+
+
+def require_hierarchy(query: Query) -> None:
+    """Raise BadQuery where a level above has no single UID (PS3.4 C.4.1.2.2.1).
+
+    A Patient ID above is never demanded: workstations leave it out, and the UIDs are unique.
     """
-    rows = _rows(query)
-    return (_answer(query.level, row) for row in rows)
+    for level in LEVELS[1 : LEVELS.index(query.level)]:
+        keyword = UNIQUE_KEY[level]
+        if len(matching.split_uids(query.keys.get(keyword, "").strip("*"))) != 1:
+            raise BadQuery(f"a query at {query.level} level names one {keyword}")
 
 
-def count(query: Query) -> int:
-    """Return how many answers the query has without its limit and offset."""
-    return _matching(query).count()
+def select(query: Query, beyond: Condition = ALWAYS) -> Condition:
+    """Return the whole SELECT with its parameters, narrowed by `beyond`; raises BadQuery.
+
+    A position (`after`) is left to `cursors.selects_after`.
+    """
+    wanted = all_of([beyond, _wanted(query)])
+    where, params = wanted.sql or "1 = 1", wanted.params
+    if query.level is Level.PATIENT:
+        where, params = _latest_of_each_patient(wanted)
+    columns = [_value(attribute) for attribute in answered(query)]
+    columns.append("i.availability" if query.level is Level.IMAGE else _evicted(query.level))
+    window = f" LIMIT {query.limit}" if query.limit is not None else ""
+    if query.offset:
+        window = window or (" LIMIT -1" if connection.vendor == "sqlite" else "")
+        window += f" OFFSET {query.offset}"
+    return Condition(
+        f"SELECT {', '.join(columns)} FROM {_FROM[query.level]} WHERE {where}"  # noqa: S608
+        f" ORDER BY {_order(query)}{window}",
+        params,
+    )
 
 
-def _matching(query: Query) -> QuerySet[Any]:
-    wanted = Q()
-    for keyword, value in query.keys.items():
-        attribute = known(keyword, query.level)
+def count(query: Query, ceiling: int) -> int | None:
+    """Return how many rows match, its window left aside; None for more than `ceiling`.
+
+    No more than `ceiling` rows are looked at.
+    """
+    wanted = _wanted(query)
+    matching_rows = (
+        f"SELECT 1 FROM {_FROM[query.level]} WHERE {wanted.sql or '1 = 1'} LIMIT {ceiling + 1}"  # noqa: S608
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM ({matching_rows}) AS matches", wanted.params)  # noqa: S608
+        (found,) = cursor.fetchone()
+    return found if found <= ceiling else None
+
+
+def column(attribute: Attribute) -> str:
+    """Return an attribute's column in SQL."""
+    if attribute.match is Match.CLASSES:
+        return "st.id"
+    return f'{_ALIAS[attribute.level]}."{attribute.column}"'
+
+
+def _wanted(query: Query) -> Condition:
+    keys = dict(query.keys)
+    found = []
+    zone = query.zone
+    for day, time in MOMENTS.items():
+        asked = [not is_universal(keys.get(path, "")) for path in (day, time)]
+        if not known(day, query.level) or not asked[0]:
+            continue
+        if zone is not None or (all(asked) and query.semantics.combined):
+            taken = time if query.semantics.combined and asked[1] else ""
+            found.append(_moment(ATTRIBUTES[day], ATTRIBUTES[time], keys, taken, zone))
+            keys.pop(day)
+            keys.pop(taken, None)
+    for path, value in keys.items():
+        attribute = known(path, query.level)
         if attribute is not None:
-            wanted &= condition(attribute, value, PREFIX[query.level][attribute.level])
-    rows = _MODEL[query.level].objects.filter(wanted)
-    return _latest_of_each_patient(rows) if query.level is Level.PATIENT else rows
+            found.append(matching.condition(attribute, column(attribute), value, query.semantics))
+    return all_of([*found, _SHOWN[query.level]])
 
 
-def _latest_of_each_patient(studies: QuerySet[Any]) -> QuerySet[Any]:
-    """Return one study a patient key; where the ID is empty, each study is a patient (rule 12)."""
-    latest = studies.values("issuer", "patient_id").annotate(latest=Max("id")).values("latest")
-    return studies.filter(Q(patient_id="") | Q(id__in=latest))
-
-
-def _rows(query: Query) -> Iterator[dict[str, Any]]:
-    rows = _matching(query).order_by(*_ORDER[query.level]).values(*_columns(query.level))
-    stop = None if query.limit is None else query.offset + query.limit
-    return rows[query.offset : stop].iterator(chunk_size=BATCH_ROWS)
-
-
-def _columns(level: Level) -> list[str]:
-    prefixes = PREFIX[level]
-    names = {f"{prefixes[a.level]}{a.column}" for a in ATTRIBUTES.values() if a.level in prefixes}
-    names.add("availability" if level is Level.IMAGE else "evicted_count")
-    return sorted(names)
-
-
-def _answer(level: Level, row: Mapping[str, Any]) -> Dataset:
-    ds = Dataset()
-    ds.SpecificCharacterSet = "ISO_IR 192"
-    for attribute in ATTRIBUTES.values():
-        prefix = PREFIX[level].get(attribute.level)
-        if prefix is not None:
-            _put(ds, attribute, row[f"{prefix}{attribute.column}"])
-    ds.RetrieveAETitle = CONFIG.ae_title
-    if level is not Level.PATIENT:
-        ds.InstanceAvailability = _availability(row)
-    return ds
-
-
-def _put(ds: Dataset, attribute: Attribute, value: Any) -> None:
-    if attribute.is_shown_only:
-        value = value.get(attribute.keyword, "")
-    if attribute.match is Match.TIME and value:
-        value = value.removesuffix(".000000")
-    setattr(ds, attribute.keyword, _typed(attribute, value))
-
-
-def _typed(attribute: Attribute, value: Any) -> Any:
-    """Return a column's value as its VR wants it, None where it is absent or makes no sense."""
-    if value in ("", None):
-        return None if attribute.match is not Match.NAME else ""
-    if not isinstance(value, str):
-        return value
-    vr = dictionary_VR(attribute.keyword)
-    if vr == "US":
-        return number_of(value)
-    parts = value.split("\\")
-    if vr == "IS":
-        parts = [str(number) for part in parts if (number := number_of(part)) is not None]
-    if vr == "DS" and not all(_is_decimal(part) for part in parts):
-        return None
-    return parts if len(parts) > 1 else "".join(parts) or None
-
-
-def _is_decimal(text: str) -> bool:
+def _moment(
+    day: Attribute, time: Attribute, keys: Mapping[str, str], taken: str, zone: timedelta | None
+) -> Condition:
+    """Return the condition of a date key with its time key (`taken`), at the request's offset."""
     try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+        days = moments.dates(keys[day.path].strip(" \0"))
+        times = moments.times(keys[taken].strip(" \0")) if taken else Range()
+    except BadQuery as error:
+        raise BadQuery(f"{day.keyword}: {error}") from None
+    asked = moments.combined(days, times)
+    if zone is None:
+        return _within(day, time, asked)
+    found = []
+    for held in _held_zones():
+        limits = moments.moved(asked, zone, moments.zone_of(held) or node_zone())
+        said = Condition("st.timezone = %s", (held,))
+        found.append(all_of([said, _within(day, time, limits)]))
+    return any_of(found)
 
 
-def _availability(row: Mapping[str, Any]) -> str:
-    if "availability" in row:
-        return str(row["availability"])
-    return Availability.NEARLINE if row["evicted_count"] else Availability.ONLINE
+def node_zone() -> tzinfo:
+    """Return the zone of stored times that name no offset."""
+    return ZoneInfo(CONFIG.time_zone)
+
+
+def _held_zones() -> list[str]:
+    """Return the offsets that studies name, "" for none: few, and looked up in their own index."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT timezone FROM {_STUDY} WHERE NOT timezone = ''")  # noqa: S608
+        return ["", *(held for (held,) in cursor.fetchall())]
+
+
+def _within(day: Attribute, time: Attribute, limits: Range) -> Condition:
+    """Return a range of date and time over two columns; the date's index narrows it first."""
+    days, times = column(day), column(time)
+    found = [matching.between(days, Range(limits.low[:8], limits.high[:8]))]
+    for end, beyond, upto in ((limits.low, ">", ">="), (limits.high, "<", "<=")):
+        if end:
+            sql = f"({days} {beyond} %s OR {times} {upto} %s)"
+            found.append(Condition(sql, (end[:8], end[8:])))
+    return all_of(found)
+
+
+def _latest_of_each_patient(wanted: Condition) -> tuple[str, tuple[Any, ...]]:
+    """Narrow to one study a patient key; where the ID is empty, each study is a patient."""
+    where = wanted.sql or "1 = 1"
+    latest = f"SELECT MAX(st.id) FROM {_STUDY} st WHERE {where} GROUP BY st.issuer, st.patient_id"  # noqa: S608
+    return f"{where} AND (st.patient_id = '' OR st.id IN ({latest}))", wanted.params * 2
+
+
+def _order(query: Query) -> str:
+    """Return the order: by number within a study, else what an index gives or arrival."""
+    if query.level in _BY_ARRIVAL and is_universal(query.keys.get("StudyInstanceUID", "")):
+        if is_universal(query.keys.get("SeriesInstanceUID", "")) or query.level is Level.SERIES:
+            return _BY_ARRIVAL[query.level]
+    return _ORDER[query.level]
+
+
+def _evicted(level: Level) -> str:
+    return f"{_ALIAS[level]}.evicted_count"
+
+
+def _value(attribute: Attribute) -> str:
+    if attribute.column == "sop_classes":
+        joined = "string_agg" if connection.vendor == "postgresql" else "group_concat"
+        classes = (
+            f"SELECT DISTINCT x.sop_class AS c FROM {_INSTANCE} x"  # noqa: S608
+            f" JOIN {_SERIES} y ON y.id = x.series_id WHERE y.study_id = st.id"
+            " AND NOT x.rejected ORDER BY c"
+        )
+        return f"(SELECT {joined}(c, '\\') FROM ({classes}) AS classes)"  # noqa: S608
+    if attribute.column in _OF_PATIENT:
+        alone, counted = _OF_PATIENT[attribute.column]
+        return (
+            f"CASE WHEN st.patient_id = '' THEN {alone} ELSE (SELECT {counted} FROM {_STUDY} p"  # noqa: S608
+            " WHERE p.patient_id = st.patient_id AND p.issuer = st.issuer"
+            " AND p.instance_count > 0) END"
+        )
+    return column(attribute)
+
+
+_OF_PATIENT = {
+    "patient_studies": ("1", "COUNT(*)"),
+    "patient_series": ("st.series_count", "SUM(p.series_count)"),
+    "patient_instances": ("st.instance_count", "SUM(p.instance_count)"),
+}

@@ -1,66 +1,87 @@
 """Writes entries into the index: one thread a process, many entries a transaction.
 
-Before the rows, it syncs the folders that hold the entries' files, once a batch: so directory
-syncs and commits are shared by all associations that wait (custody rule 1).
+Before the rows, it names the entries' files and syncs the folders that hold them, once a batch:
+so directory syncs and commits are shared by all associations that wait (custody rule 1).
+A file lock queues the processes that share one SQLite database: its own waiting is a sleep.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
-from django.db.models import F
+from django.db import Error, IntegrityError, close_old_connections, connection, transaction
 
+from dicom_node.config import CONFIG
+from dicom_node.index import rows
+from dicom_node.index.away import reconnect_if_lost
 from dicom_node.index.entry import Entry
-from dicom_node.models import Instance, Quarantined, Series, Study
-from dicom_node.store.blobs import sync_folder
-from pacs_common.errors import ArgensError, IndexUnavailable
+from dicom_node.index.rows import AlreadyIndexed
+from dicom_node.store.blobs import disk_errors, sync_folder
+from dicom_node.store.layout import Layout
+from pacs_common.errors import IndexUnavailable
 
 BATCH_ENTRIES = 256
 LEVELS_ABOVE = 5  # day, month, year, kind, data folder
+TRIES = 3  # of a batch that other processes overtake, before each entry goes alone
 
 
-class AlreadyIndexed(Exception):
-    """An instance of that UID has a row."""
+class CommitUnknown(IndexUnavailable):
+    """The database went away while it committed: the rows may be there."""
 
 
-class OtherPatient(Exception):
-    """The study belongs to another patient key; str() tells which (never a name)."""
-
-
-@dataclass(frozen=True)
 class _Waiting:
-    record: Callable[[], None]
-    folder: Path
-    done: Future[None]
+    """One entry, or one record of another kind, whose sender waits."""
+
+    def __init__(self, work: Entry | Callable[[], None], place: Callable[[], Path]) -> None:
+        self.work = work
+        self.place = place
+        self.folder: Path | None = None
+        self.failure: BaseException | None = None
+        self._is_done = threading.Lock()
+        self._is_done.acquire()
+
+    def settle(self) -> None:
+        self._is_done.release()
+
+    def wait(self) -> None:
+        self._is_done.acquire()
+        if self.failure is not None:
+            raise self.failure
 
 
 class IndexWriter:
-    """Groups records over instances and associations."""
+    """Groups entries over instances and associations; made in the process that uses it."""
 
     def __init__(self) -> None:
+        self._lock = Layout(CONFIG.data_dir).index_lock
+        self._turns = -1  # the open lock, the writing thread's alone
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._entrance, self._is_closed = threading.Lock(), False
+        self._rooted: set[Path] = set()  # folders whose parents' names are durable
         self._thread = threading.Thread(target=self._work, name="index-writer", daemon=True)
         self._thread.start()
+
+    def add(self, entry: Entry, place: Callable[[], Path]) -> None:
+        """Add one entry's rows and return when file and rows are durable.
+
+        `place` gives the file its final name and returns its folder; it is called only where the
+        index knows no such instance, and what it raises is raised here. Raises AlreadyIndexed,
+        OtherPatient, CommitUnknown, IndexUnavailable.
+        """
+        self._put(_Waiting(entry, place))
 
     def commit(self, record: Callable[[], None], folder: Path) -> None:
         """Sync `folder`, run `record` in a transaction, and return when both are durable.
 
-        Raises what `record` raises, or IndexUnavailable where the database does not take it.
+        Raises what `record` raises, CommitUnknown, or IndexUnavailable.
         """
-        waiting = _Waiting(record, folder, Future())
-        with self._entrance:  # nothing may follow the None that ends the thread
-            if self._is_closed:
-                raise IndexUnavailable("the node is stopping")
-            self._queue.put(waiting)
-        waiting.done.result()
+        self._put(_Waiting(record, lambda: folder))
 
     def close(self) -> None:
         """Write what waits, end the thread, and refuse what comes later."""
@@ -69,6 +90,13 @@ class IndexWriter:
                 self._is_closed = True
                 self._queue.put(None)
         self._thread.join()
+
+    def _put(self, waiting: _Waiting) -> None:
+        with self._entrance:  # nothing may follow the None that ends the thread
+            if self._is_closed:
+                raise IndexUnavailable("the node is stopping")
+            self._queue.put(waiting)
+        waiting.wait()
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -79,33 +107,116 @@ class IndexWriter:
                     self._queue.put(None)
                     break
                 batch.append(following)
-            _write(batch)
-            close_old_connections()
+            self._write(batch)
         connection.close()
+        if self._turns >= 0:
+            os.close(self._turns)
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        try:
+            self._write_with_a_second_try(batch)
+        except Exception as error:  # it belongs to the associations that wait, not to this thread
+            for waiting in batch:
+                waiting.failure = waiting.failure or _explained(error)
+        for waiting in batch:
+            waiting.settle()
+        close_old_connections()
+
+    def _write_with_a_second_try(self, batch: list[_Waiting]) -> None:
+        """Write a batch, again where the connection was lost since the batch before."""
+        try:
+            self._write_all(batch)
+        except (Error, IndexUnavailable) as error:
+            if isinstance(error, CommitUnknown) or not reconnect_if_lost():
+                raise
+            self._write_all(batch)
+
+    def _write_all(self, batch: list[_Waiting]) -> None:
+        known = rows.known_uids(one.work.uid for one in batch if isinstance(one.work, Entry))
+        for waiting in batch:
+            if waiting.folder is not None:
+                continue  # it has its place since the first try
+            waiting.failure = None  # of the first try
+            if isinstance(waiting.work, Entry) and waiting.work.uid in known:
+                waiting.failure = AlreadyIndexed(waiting.work.uid)
+            else:
+                _place(waiting)
+        placed = [waiting for waiting in batch if waiting.failure is None]
+        if placed:
+            self._sync({waiting.folder for waiting in placed if waiting.folder})
+            self._commit(placed)
+
+    def _sync(self, folders: set[Path]) -> None:
+        for folder in folders:
+            sync_folder(folder)
+            if folder not in self._rooted:
+                # Whoever made the hour's folder may not have synced its parents yet.
+                for level in folder.parents[:LEVELS_ABOVE]:
+                    sync_folder(level)
+                self._rooted.add(folder)
+
+    def _commit(self, placed: list[_Waiting]) -> None:
+        for number in range(TRIES):
+            try:
+                self._transact(placed, are_new=number == 0)
+                return
+            except IntegrityError:
+                continue  # another process was first: what it wrote is known now
+        for waiting in placed:
+            try:
+                self._transact([waiting])
+            except IntegrityError as error:
+                waiting.failure = AlreadyIndexed(str(error))
+
+    def _transact(self, placed: list[_Waiting], *, are_new: bool = False) -> None:
+        for waiting in placed:
+            waiting.failure = None
+        is_committing = False
+        try:
+            with self._turn(), transaction.atomic():
+                self._write_rows(placed, are_new)
+                is_committing = True
+        except IntegrityError:
+            raise
+        except (Error, OSError) as error:  # OSError: of the lock
+            kind = CommitUnknown if is_committing else IndexUnavailable
+            raise kind(f"the index does not take it: {error}") from error
+
+    def _write_rows(self, placed: list[_Waiting], are_new: bool) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:  # arrivals are compared with the disk at start
+                cursor.execute("SET LOCAL synchronous_commit = off")
+        entries = [waiting for waiting in placed if isinstance(waiting.work, Entry)]
+        failures = rows.add_all([waiting.work for waiting in entries], are_new=are_new)
+        for waiting, failure in zip(entries, failures, strict=True):
+            waiting.failure = failure
+        for waiting in placed:
+            if not isinstance(waiting.work, Entry):
+                waiting.failure = _failure(waiting.work)
+        if transaction.get_rollback():  # a savepoint was lost, and with it the whole batch
+            raise Error("the transaction was lost")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for this process's turn to write; the kernel frees that of one that dies."""
+        if connection.vendor != "sqlite":
+            yield
+            return
+        if self._turns < 0:
+            with disk_errors():
+                self._turns = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._turns, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turns, fcntl.LOCK_UN)
 
 
-def _write(batch: list[_Waiting]) -> None:
-    failed: dict[int, BaseException] = {}
+def _place(waiting: _Waiting) -> None:
     try:
-        for folder in {waiting.folder for waiting in batch}:
-            # Whoever made the hour's folder may not have synced its parents yet.
-            for level in (folder, *folder.parents[:LEVELS_ABOVE]):
-                sync_folder(level)
-        with transaction.atomic():
-            for number, waiting in enumerate(batch):
-                if error := _failure(waiting.record):
-                    failed[number] = error
-            if transaction.get_rollback():  # a savepoint was lost, and with it the whole batch
-                raise DatabaseError("the transaction was lost")
-    except ArgensError as error:
-        failed = dict.fromkeys(range(len(batch)), error)
-    except DatabaseError as error:
-        failed = dict.fromkeys(range(len(batch)), _unavailable(error))
-    for number, waiting in enumerate(batch):
-        if number in failed:
-            waiting.done.set_exception(failed[number])
-        else:
-            waiting.done.set_result(None)
+        waiting.folder = waiting.place()
+    except Exception as error:  # its sender alone is told
+        waiting.failure = error
 
 
 def _failure(record: Callable[[], None]) -> Exception | None:
@@ -115,132 +226,14 @@ def _failure(record: Callable[[], None]) -> Exception | None:
             record()
     except IntegrityError as error:  # another process was first
         return AlreadyIndexed(str(error))
-    except DatabaseError as error:
-        return _unavailable(error)
-    except Exception as error:  # it belongs to the association that waits, not to this thread
+    except Error as error:
+        return _explained(error)
+    except Exception as error:  # its sender alone is told
         return error
     return None
 
 
-def _unavailable(error: DatabaseError) -> IndexUnavailable:
-    return IndexUnavailable(f"the index does not take it: {error}")
-
-
-def add(entry: Entry) -> None:
-    """Add one entry's rows, inside the caller's transaction.
-
-    Raises AlreadyIndexed or OtherPatient; either leaves the index as it was.
-    """
-    study = _study(entry)
-    series = _series(entry, study)
-    if Instance.objects.filter(uid=entry.identity.instance).exists():
-        raise AlreadyIndexed(entry.identity.instance)
-    Instance.objects.create(series=series, **entry.instance)
-    Series.objects.filter(id=series.id).update(instance_count=F("instance_count") + 1)
-    Study.objects.filter(id=study.id).update(
-        instance_count=F("instance_count") + 1,
-        revision=F("revision") + 1,
-        size_bytes=F("size_bytes") + entry.stored.size_bytes,
-        online_bytes=F("online_bytes") + entry.stored.size_bytes,
-        last_arrival_at=max(study.last_arrival_at, entry.stored.arrived_at),
-    )
-
-
-@contextmanager
-def durable_transaction() -> Iterator[None]:
-    """A transaction that a power cut cannot undo: for rows that the start does not look at again.
-
-    Arrivals do without, since their hours are compared with the disk at start.
-    """
-    is_sqlite = connection.vendor == "sqlite"
-    with connection.cursor() as cursor:
-        if is_sqlite:
-            cursor.execute("PRAGMA synchronous=FULL")
-        try:
-            with transaction.atomic():
-                if not is_sqlite:
-                    cursor.execute("SET LOCAL synchronous_commit = on")
-                yield
-        finally:
-            if is_sqlite:
-                cursor.execute("PRAGMA synchronous=NORMAL")
-
-
-def count_evicted(instance: Instance, step: int) -> None:
-    """Count one instance as evicted (+1) or as back (-1), inside the caller's transaction."""
-    size = step * instance.size_bytes
-    Series.objects.filter(id=instance.series_id).update(evicted_count=F("evicted_count") + step)
-    Study.objects.filter(id=instance.series.study_id).update(
-        evicted_count=F("evicted_count") + step, online_bytes=F("online_bytes") - size
-    )
-
-
-def quarantine(entry: Entry, reason: str, detail: str) -> None:
-    """Add the row of a quarantined object, once for each digest."""
-    Quarantined.objects.get_or_create(
-        uid=entry.identity.instance,
-        received_sha256=entry.stored.received_sha256,
-        defaults={
-            "study_uid": entry.identity.study,
-            "reason": reason,
-            "detail": detail,
-            "hour": entry.stored.hour,
-            "size_bytes": entry.stored.size_bytes,
-            "arrived_at": entry.stored.arrived_at,
-            "source_ae": entry.stored.source_ae,
-        },
-    )
-
-
-def patient_conflict(study: Study, patient: tuple[str, str]) -> str:
-    """Return why an object of this patient key does not belong to the study, "" if it does."""
-    if (study.issuer, study.patient_id) == patient:
-        return ""
-    return f"study belongs to {study.issuer}/{study.patient_id}, object to {'/'.join(patient)}"
-
-
-def same_uid_detail(known: Instance, came_sha256: str) -> str:
-    """Return which two contents meet under one SOP Instance UID."""
-    return f"stored {known.received_sha256[:16]}, came {came_sha256[:16]}"
-
-
-def _study(entry: Entry) -> Study:
-    study, is_new = Study.objects.get_or_create(
-        uid=entry.identity.study,
-        defaults=_without_uid(entry.study) | {"last_arrival_at": entry.stored.arrived_at},
-    )
-    conflict = "" if is_new else patient_conflict(study, entry.patient)
-    if conflict:
-        raise OtherPatient(conflict)
-    if not is_new:
-        _fill_blanks(study, entry.study)
-    return study
-
-
-def _series(entry: Entry, study: Study) -> Series:
-    series, is_new = Series.objects.get_or_create(
-        study=study, uid=entry.identity.series, defaults=_without_uid(entry.series)
-    )
-    if is_new:
-        known = set(filter(None, study.modalities.split("\\")))
-        known |= set(filter(None, [series.modality]))
-        Study.objects.filter(id=study.id).update(
-            series_count=F("series_count") + 1, modalities="\\".join(sorted(known))
-        )
-    else:
-        _fill_blanks(series, entry.series)
-    return series
-
-
-def _fill_blanks(row: Study | Series, columns: dict[str, object]) -> None:
-    blank = {
-        name: value
-        for name, value in _without_uid(columns).items()
-        if value not in ("", None) and getattr(row, name) in ("", None)
-    }
-    if blank:
-        type(row).objects.filter(id=row.id).update(**blank)
-
-
-def _without_uid(columns: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in columns.items() if name != "uid"}
+def _explained(error: Exception) -> Exception:
+    if isinstance(error, Error):
+        return IndexUnavailable(f"the index does not take it: {error}")
+    return error

@@ -1,44 +1,28 @@
-"""The one way in: C-STORE and STOW-RS call `Ingest.take` (custody rules 1, 4, 5, 6)."""
+"""The one way in: C-STORE and STOW-RS begin here (custody rules 1, 4, 5, 6)."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 
-from dicom_node.index import writer
-from dicom_node.index.entry import Entry, Identity, Stored, entry_of
-from dicom_node.ingest.arrival import Arrival
-from dicom_node.ingest.checks import check_identity, check_whole
-from dicom_node.ingest.same import is_same_image
-from dicom_node.models import Instance, Quarantined, Study
+from dicom_node.index import quarantine, rebuild, rows, writer
+from dicom_node.index.away import reconnect_if_lost
+from dicom_node.index.conflicts import same_uid_detail
+from dicom_node.index.entry import Entry
+from dicom_node.ingest.arrival import Arrival, Origin
+from dicom_node.ingest.incoming import Incoming, Outcome, Result
+from dicom_node.ingest.same import is_lost, is_same_image
+from dicom_node.models import Instance, NonPatientObject, Quarantined
 from dicom_node.store import blobs, part10
-from dicom_node.store.layout import Layout, hour_of
+from dicom_node.store.layout import Layout
 from pacs_common.errors import IndexUnavailable, Unavailable
 
-LOCKS = 64
-
-
-class Outcome(StrEnum):
-    """What became of an object; each is answered with success."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True)
-class Result:
-    """The outcome for one object, and where quarantined, why."""
-
-    outcome: Outcome
-    identity: Identity
-    reason: str = ""
-    detail: str = ""
+__all__ = ["Arrival", "Incoming", "Ingest", "Origin", "Outcome", "Result"]
+CHUNK_BYTES = 1 << 20
 
 
 class Ingest:
@@ -48,94 +32,132 @@ class Ingest:
         self._layout = layout
         self._index = index
         self._reserve_bytes = reserve_bytes
-        self._locks = [threading.Lock() for _ in range(LOCKS)]
+        self._coming: set[str] = set()  # UIDs that a thread of this process is settling
+        self._changed = threading.Condition()
+
+    def begin(self, origin: Origin) -> Incoming:
+        """Open a file for an object to come; raises ClassNotSupported, DiskFull, Unavailable.
+
+        When its `finish` returns, the file is synced under its final name and its row is
+        committed.
+        """
+        return Incoming(self._layout, origin, self._reserve_bytes, self._settle)
 
     def take(self, arrival: Arrival) -> Result:
-        """Keep an object durably and make it findable, or raise an ArgensError.
-
-        When this returns, the file is synced under its final name and its row is committed.
-        """
-        header = part10.parse_header(arrival.data_set, arrival.transfer_syntax)
-        check_identity(header, arrival.affected_class, arrival.affected_uid)
-        check_whole(header)
-        digest = hashlib.sha256(arrival.data_set).hexdigest()
-        blobs.ensure_folder(self._layout.objects)
-        blobs.require_space(self._layout.objects, len(arrival.data_set), self._reserve_bytes)
-        entry = entry_of(
-            header.data_set,
-            Stored(
-                hour=hour_of(arrival.arrived_at),
-                arrived_at=arrival.arrived_at,
-                size_bytes=len(arrival.data_set),
-                received_sha256=digest,
-                transfer_syntax=arrival.transfer_syntax,
-                source_ae=arrival.source_ae,
-            ),
-        )
+        """Take an object that has come whole, or raise an ArgensError."""
+        incoming = self.begin(arrival.origin)
         try:
-            with self._locks[hash(entry.uid) % LOCKS]:
-                return self._decide(arrival, header, entry)
-        except DatabaseError as error:
+            content = memoryview(arrival.data_set)
+            for start in range(0, len(content), CHUNK_BYTES):
+                incoming.write(content[start : start + CHUNK_BYTES])
+            return incoming.finish()
+        finally:
+            incoming.abandon()
+
+    def _settle(self, incoming: Incoming, entry: Entry) -> Result:
+        try:
+            with self._alone(entry.uid):
+                return self._decide(incoming, entry)
+        except Error as error:
             close_old_connections()  # the association's next object gets a fresh one
             raise IndexUnavailable(f"the index does not answer: {error}") from error
 
-    def _decide(self, arrival: Arrival, header: part10.Header, entry: Entry) -> Result:
-        known = Instance.objects.filter(uid=entry.uid).first()
-        if known is not None:
-            return self._again(arrival, header, entry, known)
-        study = Study.objects.filter(uid=entry.identity.study).first()
-        conflict = "" if study is None else writer.patient_conflict(study, entry.patient)
-        if conflict:
-            return self._quarantine(arrival, entry, Quarantined.Reason.OTHER_PATIENT, conflict)
+    @contextmanager
+    def _alone(self, uid: str) -> Iterator[None]:
+        """Keep other threads of this process from settling the same UID."""
+        with self._changed:
+            self._changed.wait_for(lambda: uid not in self._coming)
+            self._coming.add(uid)
         try:
-            return self._store(arrival, entry)
-        except writer.OtherPatient as error:  # the study was made by another association
-            return self._quarantine(arrival, entry, Quarantined.Reason.OTHER_PATIENT, str(error))
-        except writer.AlreadyIndexed:  # another process was first
-            return self._again(arrival, header, entry, Instance.objects.get(uid=entry.uid))
+            yield
+        finally:
+            with self._changed:
+                self._coming.discard(uid)
+                self._changed.notify_all()
 
-    def _again(
-        self, arrival: Arrival, header: part10.Header, entry: Entry, known: Instance
-    ) -> Result:
-        same_bytes = known.received_sha256 == entry.stored.received_sha256
-        if same_bytes or is_same_image(self._layout, known, arrival, header):
-            return Result(Outcome.DUPLICATE, entry.identity)
-        detail = writer.same_uid_detail(known, entry.stored.received_sha256)
-        return self._quarantine(arrival, entry, Quarantined.Reason.SAME_UID, detail)
-
-    def _store(self, arrival: Arrival, entry: Entry) -> Result:
+    def _decide(self, incoming: Incoming, entry: Entry) -> Result:
         final = self._layout.object(entry.stored.hour, entry.uid)
-        size = self._write(final, arrival, entry)
-        entry = entry.sized(size)
         try:
-            self._index.commit(lambda: writer.add(entry), final.parent)
-        except (writer.OtherPatient, writer.AlreadyIndexed):
-            # Another process may have indexed this very file, and answered for it.
-            if not Instance.objects.filter(uid=entry.uid, hour=entry.stored.hour).exists():
-                final.unlink(missing_ok=True)
+            return self._store(incoming, entry, final)
+        except blobs.AlreadyThere:
+            reconnect_if_lost()
+        # Another process is storing this UID now, or one that was killed left its file.
+        with blobs.held(final, wait=True) as is_there:
+            known = rows.row_of(entry.uid)
+            if known is not None:
+                return self._again(incoming, entry, known)
+            if is_there:
+                return self._take_over(entry, final)
+        try:
+            return self._store(incoming, entry, final)
+        except blobs.AlreadyThere:
+            raise Unavailable("other transfers of this object are under way") from None
+
+    def _store(self, incoming: Incoming, entry: Entry, final: Path) -> Result:
+        def place() -> Path:
+            incoming.file.name(final)
+            return final.parent
+
+        try:
+            self._index.add(entry, place)
+        except rows.OtherPatient as conflict:
+            reconnect_if_lost()
+            other = Quarantined.Reason.OTHER_PATIENT
+            return self._quarantine(incoming, entry, other, str(conflict))
+        except rows.AlreadyIndexed:
+            reconnect_if_lost()
+            known = rows.row_of(entry.uid)
+            if known is None:
+                raise Unavailable("the row of this object went away") from None
+            return self._again(incoming, entry, known)
+        except (blobs.AlreadyThere, writer.CommitUnknown):
+            raise  # not named yet, or its row may be there
+        except BaseException:
+            incoming.file.remove()
             raise
         return Result(Outcome.STORED, entry.identity)
 
-    def _write(self, final: Path, arrival: Arrival, entry: Entry) -> int:
-        """Write the file and return its size; one left by a failed attempt is taken if equal."""
-        blobs.ensure_folder(final.parent)
-        origin = part10.Provenance(arrival.arrived_at, arrival.source_ae, arrival.called_ae)
-        meta = part10.meta_group(
-            entry.identity.sop_class, entry.uid, arrival.transfer_syntax, origin
-        )
+    def _take_over(self, entry: Entry, final: Path) -> Result:
+        """Index the file that an attempt without an answer left; the caller holds it."""
+        if part10.data_set_sha256(final) != entry.stored.received_sha256:
+            raise Unavailable("other content of this UID waits for its place in the index")
+        left = rebuild.entry_of_file(final, entry.stored.hour)
         try:
-            return blobs.write(final, [meta, arrival.data_set])
-        except blobs.AlreadyThere:
-            if part10.data_set_sha256(final) != entry.stored.received_sha256:
-                raise Unavailable("another transfer of this object is under way") from None
-            return final.stat().st_size
+            self._index.add(left, lambda: final.parent)
+        except rows.OtherPatient as conflict:
+            raise Unavailable(f"a file of this UID waits for quarantine: {conflict}") from None
+        except rows.AlreadyIndexed:  # from another hour: whether with these bytes, a retry sees
+            raise Unavailable("another transfer of this object has just ended") from None
+        return Result(Outcome.STORED, entry.identity)
 
-    def _quarantine(self, arrival: Arrival, entry: Entry, reason: str, detail: str) -> Result:
+    def _again(
+        self, incoming: Incoming, entry: Entry, known: Instance | NonPatientObject
+    ) -> Result:
+        if incoming.file.path == self._layout.object(known.hour, known.uid):
+            return Result(Outcome.STORED, entry.identity)  # fsck indexed this very file
+        detail = same_uid_detail(known, entry.stored.received_sha256)
+        if is_lost(self._layout, known):
+            detail += "; the stored file is lost or damaged"
+        elif known.received_sha256 == entry.stored.received_sha256 or is_same_image(
+            self._layout, known, incoming.file.path, entry
+        ):
+            incoming.file.remove()
+            return Result(Outcome.DUPLICATE, entry.identity)
+        return self._quarantine(incoming, entry, Quarantined.Reason.SAME_UID, detail)
+
+    def _quarantine(self, incoming: Incoming, entry: Entry, reason: str, detail: str) -> Result:
         result = Result(Outcome.QUARANTINED, entry.identity, reason, detail)
         digest = entry.stored.received_sha256
-        if Quarantined.objects.filter(uid=entry.uid, received_sha256=digest).exists():
+        row = Quarantined.objects.filter(uid=entry.uid, received_sha256=digest).first()
+        hour = row.hour if row is not None else entry.stored.hour
+        final = self._layout.quarantined(hour, entry.uid, digest)
+        if row is not None and final.exists():
+            incoming.file.remove()
             return result
-        final = self._layout.quarantined(entry.stored.hour, entry.uid, digest)
-        sized = entry.sized(self._write(final, arrival, entry))
-        self._index.commit(lambda: writer.quarantine(sized, reason, detail), final.parent)
+        blobs.ensure_folder(final.parent)
+        try:
+            incoming.file.name(final)
+        except blobs.AlreadyThere:  # an attempt without an answer left it, named by its digest
+            incoming.file.remove()
+        self._index.commit(lambda: quarantine.add(entry, reason, detail), final.parent)
         return result

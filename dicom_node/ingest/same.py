@@ -1,50 +1,64 @@
-"""Is a second object of one UID the same image in another transfer syntax? (custody rule 5)"""
+"""What a second object of one UID is measured by: the first, as it lies here (custody rule 5)."""
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from dicom_node.ingest.arrival import Arrival
-from dicom_node.models import Instance
+from dicom_node.index.entry import Entry
+from dicom_node.models import Instance, NonPatientObject
+from dicom_node.render.image_format import pixel_keyword
 from dicom_node.render.pixels import pixel_sha256
 from dicom_node.store import part10
 from dicom_node.store.layout import Layout
+from pacs_common.availability import Availability
 from pacs_common.errors import ArgensError
 
+MAX_COMPARED_BYTES = 256 << 20  # of each file: a larger one is not decoded at the door
 # They follow the transfer syntax, not the image.
-_OF_THE_ENCODING = {"PixelData", "PlanarConfiguration"}
+_OF_THE_ENCODING = {
+    "DataSetTrailingPadding",
+    "EncapsulatedPixelDataValueTotalLength",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "PlanarConfiguration",
+}
 _LOSSY_MARKS = {"LossyImageCompression", "LossyImageCompressionRatio"}
 
 
-def is_same_image(layout: Layout, known: Instance, arrival: Arrival, header: part10.Header) -> bool:
+def is_lost(layout: Layout, known: Instance | NonPatientObject) -> bool:
+    """True where a file that should be on the node's disk is gone, or not what arrived."""
+    path = layout.object(known.hour, known.uid)
+    if not path.exists():
+        known.refresh_from_db()  # an eviction says so before it takes the file away
+        is_online = getattr(known, "availability", Availability.ONLINE) == Availability.ONLINE
+        return is_online and not path.exists()
+    try:
+        return known.damaged and part10.data_set_sha256(path) != known.received_sha256
+    except (ArgensError, OSError):
+        return True
+
+
+def is_same_image(
+    layout: Layout, known: Instance | NonPatientObject, came: Path, entry: Entry
+) -> bool:
     """True where elements and decoded pixels are equal though the encodings differ."""
-    if known.transfer_syntax == arrival.transfer_syntax:
-        return False
     path = layout.object(known.hour, known.uid)
     if not path.exists():
         return False
+    if known.transfer_syntax == entry.stored.transfer_syntax and not part10.recompressed(path):
+        return False
+    if max(known.size_bytes, entry.stored.size_bytes) > MAX_COMPARED_BYTES:
+        return False
     try:
-        stored = part10.read_object(path)
-        came = part10.read_object(io.BytesIO(_as_file(arrival, known)))
-        if not _same_elements(stored, header.data_set):
-            return False
-        return pixel_sha256(stored) == pixel_sha256(came)
-    except ArgensError:
+        one, other = part10.read_object(path), part10.read_object(came)
+        return compared(one) == compared(other) and pixel_sha256(one) == pixel_sha256(other)
+    except (ArgensError, *part10.UNREADABLE):
         return False
 
 
-def _as_file(arrival: Arrival, known: Instance) -> bytes:
-    origin = part10.Provenance(arrival.arrived_at)
-    meta = part10.meta_group(known.sop_class, known.uid, arrival.transfer_syntax, origin)
-    return meta + arrival.data_set
-
-
-def _same_elements(one: Dataset, other: Dataset) -> bool:
-    return _compared(one) == _compared(other)
-
-
-def _compared(ds: Dataset) -> Dataset:
-    left_out = _OF_THE_ENCODING | _LOSSY_MARKS
-    return Dataset({e.tag: e for e in ds if e.keyword not in left_out and e.tag < 0x7FE00000})
+def compared(ds: Dataset) -> Dataset:
+    """Return the elements that are equal in every transfer syntax of one image."""
+    left_out = _OF_THE_ENCODING | _LOSSY_MARKS | {pixel_keyword(ds)}
+    return Dataset({e.tag: e for e in ds if e.keyword not in left_out})

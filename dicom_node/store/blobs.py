@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dicom_node.store import writeback
 from dicom_node.store.layout import PARTIAL, is_partial
 from pacs_common.errors import DiskFull, Unavailable
 
 CHUNK_BYTES = 1 << 20
+EARLY_BYTES = 1 << 17  # that many new ones are sent to the disk while others still come
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -30,6 +32,71 @@ def require_space(folder: Path, size_bytes: int, reserve_bytes: int) -> None:
         raise DiskFull(f"{free >> 20} MiB are free and {reserve_bytes >> 20} MiB are reserved")
 
 
+class Partial:
+    """A file that is being written: it has no final name yet, and goes unless it gets one.
+
+    Its lock tells others, in any process, that its writer lives: `sweep` leaves it alone, and
+    nobody takes the file for his own (`held`) before it is closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.has_name = False
+        self.size_bytes = self._on_its_way = 0
+        with disk_errors():
+            while not self._is_created(folder):
+                os.close(self._handle)  # a sweep was faster than the lock
+
+    def _is_created(self, folder: Path) -> bool:
+        self.path = folder / f".{secrets.token_hex(8)}{PARTIAL}"
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        return os.fstat(self._handle).st_nlink > 0
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes; raises DiskFull, Unavailable."""
+        with disk_errors():
+            written = _write_chunk(self._handle, chunk)
+        self.size_bytes += written
+        if self.size_bytes - self._on_its_way >= EARLY_BYTES:
+            writeback.begin(self._handle, self._on_its_way, self.size_bytes - self._on_its_way)
+            self._on_its_way = self.size_bytes
+
+    def sync(self) -> None:
+        """Make the bytes durable, the name not yet."""
+        with disk_errors():
+            os.fdatasync(self._handle)
+
+    def name(self, final: Path) -> None:
+        """Give the file a final name, or another one; its folder is not synced yet.
+
+        Raises AlreadyThere where a file of that name exists: nothing is ever overwritten.
+        """
+        with disk_errors():
+            try:
+                os.link(self.path, final)
+            except FileExistsError:
+                raise AlreadyThere(final) from None
+            former, self.path, self.has_name = self.path, final, True
+            former.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Take the file away under whatever name it has."""
+        with disk_errors():
+            self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; it stays where it has its final name."""
+        handle, self._handle = self._handle, -1
+        if handle < 0:
+            return
+        try:
+            if not self.has_name:
+                self.path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+
 def write(final: Path, chunks: Iterable[bytes]) -> int:
     """Write a file durably under `final` and return its size; its folder is not synced yet.
 
@@ -37,19 +104,53 @@ def write(final: Path, chunks: Iterable[bytes]) -> int:
     the folder (`sync_folder`) before it answers for the file. Raises AlreadyThere, DiskFull,
     Unavailable.
     """
-    partial = final.with_name(f".{final.name}.{secrets.token_hex(4)}{PARTIAL}")
-    with disk_errors():
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # `sweep` leaves it alone until it has its name
-            size = write_all(handle, chunks)
-            os.link(partial, final)
-        except FileExistsError:
-            raise AlreadyThere(final) from None
-        finally:
-            partial.unlink(missing_ok=True)
-            os.close(handle)
-    return size
+    partial = Partial(final.parent)
+    try:
+        with disk_errors():
+            for chunk in chunks:
+                partial.write(chunk)
+        partial.sync()
+        partial.name(final)
+    finally:
+        partial.close()
+    return partial.size_bytes
+
+
+def replace(final: Path, chunks: Iterable[bytes]) -> int:
+    """Put a file durably in the place of another, and return its size: at any moment one of both.
+
+    Raises DiskFull, Unavailable; the former file stays then.
+    """
+    partial = Partial(final.parent)
+    try:
+        for chunk in chunks:
+            partial.write(chunk)
+        partial.sync()
+        with disk_errors():
+            partial.path.replace(final)
+        partial.has_name = True
+    finally:
+        partial.close()
+    sync_folder(final.parent)
+    return partial.size_bytes
+
+
+@contextmanager
+def held(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a file against its writer; False where it is not there (any more).
+
+    With `wait` its writer is waited for, otherwise BlockingIOError tells that it lives.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield os.fstat(handle).st_nlink > 0
+    finally:
+        os.close(handle)
 
 
 def sweep(folder: Path) -> int:
@@ -116,12 +217,13 @@ def disk_errors():
 
 def write_all(handle: int, chunks: Iterable[bytes]) -> int:
     """Write every byte to an open descriptor, sync the data, and return their number."""
-    size = 0
-    for chunk in chunks:
-        view = memoryview(chunk)
-        while view:
-            written = os.write(handle, view[:CHUNK_BYTES])
-            view = view[written:]
-            size += written
+    size = sum(_write_chunk(handle, chunk) for chunk in chunks)
     os.fdatasync(handle)
+    return size
+
+
+def _write_chunk(handle: int, chunk: bytes | memoryview) -> int:
+    size = os.write(handle, chunk)
+    while size < len(chunk):
+        size += os.write(handle, memoryview(chunk)[size:])
     return size

@@ -10,13 +10,27 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dicom_node.store.blobs import disk_errors, ensure_folder, sync_folder, write_all
 
-EVICTED, RECALLED = "evicted", "recalled"  # kinds of records
+EVICTED, RECALLED, COPIED = "evicted", "recalled", "copied"  # kinds of records
+OFFERED = "offered"  # to the archive: its files stay as they are
+REJECTED, UNDONE = "rejected", "rejection-undone"
+APPROVED, REMOVED = "rejection-approved", "removed"
+CORRECTED, CORRECTION_UNDONE = "corrected", "correction-undone"
+KEPT, TAKEN, REOPENED = "quarantine-kept", "quarantine-taken", "quarantine-reopened"
+
+
+@dataclass(frozen=True)
+class Added:
+    """Records that were added to a journal, and whether there are no more of them."""
+
+    records: list[dict[str, Any]]
+    whole: bool
 
 
 class Journal:
@@ -40,12 +54,25 @@ class Journal:
         """Yield all records, oldest first."""
         for file in sorted(self._folder.glob("*.jsonl")):
             for line in file.read_bytes().split(b"\n"):
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue  # torn by a power cut before anybody was answered
-                if isinstance(record, dict):
-                    yield record
+                yield from _parsed(line)
+
+    def since(self, marks: dict[str, int], most_bytes: int) -> Added:
+        """Return the records behind `marks` (bytes read of each file), which are moved on.
+
+        At most about `most_bytes` are read; a line that is still being written is left.
+        """
+        records: list[dict[str, Any]] = []
+        left = most_bytes
+        for file in sorted(self._folder.glob("*.jsonl")):
+            with file.open("rb") as lines:
+                lines.seek(marks.get(file.name, 0))
+                for line in lines:
+                    if left <= 0 or not line.endswith(b"\n"):
+                        break
+                    left -= len(line)
+                    marks[file.name] = marks.get(file.name, 0) + len(line)
+                    records += _parsed(line)
+        return Added(records, whole=left > 0)
 
     def of_study(self, study_uid: str) -> list[dict[str, Any]]:
         """Return the records of one study, oldest first."""
@@ -67,3 +94,12 @@ class Journal:
             finally:
                 os.close(handle)
         sync_folder(self._folder)  # also where another process made the file a moment ago
+
+
+def _parsed(line: bytes) -> list[dict[str, Any]]:
+    """Return the record of a line; none of one torn by a power cut before anybody was answered."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return []
+    return [record] if isinstance(record, dict) else []

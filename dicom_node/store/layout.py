@@ -5,8 +5,15 @@
                              <SOP Instance UID>.jpg      after eviction: its thumbnail
 <data>/quarantine/YYYY/MM/DD/HH/<UID>.<digest>.dcm       kept, waiting for a decision
 <data>/journal/YYYY-MM.jsonl                             what happened to objects later
+<data>/audit/YYYY-MM-DD.jsonl                            who did what, for PACS_AUDIT_DAYS
+<data>/peers.json                                        who may associate, and do what
 <data>/renditions/                                       pictures that can be made again
+<data>/renditions/metadata/                              series' metadata, likewise
 <data>/checkpoint                                        the hour up to which the index is whole
+<data>/index.lock                                        whose turn it is to write to SQLite
+<data>/forwarding.json                                   the forwarding rules
+<data>/routed-until                                      arrivals before it have met the rules
+<data>/chores.lock                                       held by the one process that does chores
 """
 
 from __future__ import annotations
@@ -37,11 +44,22 @@ class Layout:
         self.quarantine = data_dir / "quarantine"
         self.journal = data_dir / "journal"
         self.renditions = data_dir / "renditions"
+        self.metadata = self.renditions / "metadata"
+        self.audit = data_dir / "audit"
+        self.peers = data_dir / "peers.json"
         self.checkpoint = data_dir / "checkpoint"
+        self.index_lock = data_dir / "index.lock"
+        self.forwarding_rules = data_dir / "forwarding.json"
+        self.routed_until = data_dir / "routed-until"
+        self.chores_lock = data_dir / "chores.lock"
+
+    def folder(self, hour: str) -> Path:
+        """Return the folder of an hour's arrivals."""
+        return self.objects / _hour(hour)
 
     def object(self, hour: str, uid: str, suffix: str = OBJECT) -> Path:
         """Return the path of an object, its stub or its thumbnail."""
-        return self.objects / _hour(hour) / f"{Uid.parse(uid)}{suffix}"
+        return self.objects / f"{_hour(hour)}/{Uid.parse(uid)}{suffix}"
 
     def quarantined(self, hour: str, uid: str, received_sha256: str) -> Path:
         """Return the path of a quarantined object: one for each UID and digest."""

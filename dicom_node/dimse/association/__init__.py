@@ -1,0 +1,1 @@
+"""One association: PDUs, negotiation, messages; the same for both sides."""

@@ -1,0 +1,1 @@
+"""What the node asks of others: echo, store, find, move, get."""
