@@ -1,23 +1,43 @@
-"""Django settings of the node role; everything that varies comes from `config.py`."""
+"""Django settings of the node role; everything that varies comes from `config/`."""
 
 import dj_database_url
+from corsheaders.defaults import default_headers
 
 from dicom_node.config import CONFIG
+from dicom_node.config.web import ANY_ORIGIN
 from pacs_common import logs
 
 SECRET_KEY = CONFIG.secret_key
 DEBUG = False
-ALLOWED_HOSTS = ["*"]  # nothing the node answers depends on the Host header
+ALLOWED_HOSTS = ["*"]  # the Host header is told back in addresses, and nothing else depends on it
 ROOT_URLCONF = "dicom_node.urls"
 WSGI_APPLICATION = "dicom_node.wsgi.application"
-INSTALLED_APPS = ["dicom_node"]
-MIDDLEWARE = ["dicom_node.api.guard.TranslateErrors"]
+INSTALLED_APPS = ["dicom_node", "corsheaders"]
+MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
+    "dicom_node.dicomweb.compression.CompressAnswers",
+    "dicom_node.api.answers.FinishAnswers",
+    "dicom_node.api.guard.TranslateErrors",
+]
 TEMPLATES: list[dict[str, object]] = []
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 << 20
+
+CORS_URLS_REGEX = r"^/(dicom-web|wado)(/|$)"
+CORS_ALLOW_ALL_ORIGINS = ANY_ORIGIN in CONFIG.cors_origins
+CORS_ALLOWED_ORIGINS = [origin for origin in CONFIG.cors_origins if origin != ANY_ORIGIN]
+CORS_ALLOW_CREDENTIALS = False  # a ticket is a header of the caller's, never the browser's own
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "if-range", "range"]
+CORS_EXPOSE_HEADERS = [
+    *("Accept-Ranges", "Content-Disposition", "Content-Location", "Content-Range", "ETag"),
+    *("Retry-After", "Warning", "X-Total-Count"),
+    *("X-Picture-Frame", "X-Picture-Instance", "X-Picture-Lossy", "X-Picture-Size"),
+    *("X-Picture-Source", "X-Picture-State", "X-Picture-Window"),
+]
 
 DATABASES = {"default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -27,5 +47,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
     DATABASES["default"]["TEST"] = {"NAME": str(CONFIG.data_dir / "test-index.sqlite3")}
+else:  # a server that does not answer is known to be away in seconds
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        connect_timeout=5, tcp_user_timeout=10_000
+    )
 
 LOGGING = logs.configuration(CONFIG.log_level)

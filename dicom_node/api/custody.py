@@ -19,6 +19,7 @@ from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
 from pacs_common.errors import BadInput, NotFound, NotOnline
+from pacs_common.uids import Uid
 
 LAYOUT = Layout(CONFIG.data_dir)
 
@@ -105,7 +106,7 @@ def _put(request: HttpRequest, study_uid: str, sop_uid: str) -> JsonResponse:
 
 
 def _instance(study_uid: str, sop_uid: str) -> Instance:
-    found = Instance.objects.filter(uid=sop_uid, series__study__uid=study_uid)
+    found = Instance.every.filter(uid=Uid.parse(sop_uid), series__study__uid=Uid.parse(study_uid))
     instance = found.select_related("series__study").first()
     if instance is None:
         raise NotFound(f"instance {sop_uid} is not here")

@@ -1,32 +1,30 @@
-"""Is the node's DICOM port served? Asked of the kernel, so that no association is disturbed."""
+"""Are the node's DICOM ports served? Asked of the kernel, so that no association is disturbed."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
 
-from dicom_node.config import CONFIG
-
 _LISTEN = "0A"
 
 
-def is_listening() -> bool:
-    """True where a process of this machine listens on the configured DICOM port."""
-    port = f"{CONFIG.dicom_port:04X}"
+def is_listening(host: str, port: int) -> bool:
+    """True where a process of this machine listens on a port; `host` counts outside Linux alone."""
+    wanted = f"{port:04X}"
     tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
     if not tables[0].exists():
-        return _answers()
+        return _answers(host, port)
     for table in filter(Path.exists, tables):
         for line in table.read_text().splitlines()[1:]:
             _, local, _, state, *_ = line.split()
-            if state == _LISTEN and local.rpartition(":")[2] == port:
+            if state == _LISTEN and local.rpartition(":")[2] == wanted:
                 return True
     return False
 
 
-def _answers() -> bool:
+def _answers(host: str, port: int) -> bool:
     try:
-        socket.create_connection((CONFIG.dicom_bind, CONFIG.dicom_port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True

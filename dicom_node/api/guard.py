@@ -12,6 +12,7 @@ from typing import Any
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
+from dicom_node.api.reads import note_read
 from dicom_node.config import CONFIG
 from pacs_common.errors import (
     ArgensError,
@@ -28,10 +29,39 @@ from pacs_common.tickets import Ticket, TicketVerifier
 
 LOG = logging.getLogger(__name__)
 TOKEN_KNOWN_S = 60
+RETRY_AFTER_S = "10"
+# What an API token may open, if the portal says so; never anything else.
+OPEN_TO_PEOPLE = {"dicomweb", "dicomweb.store", "dicomweb.delete"}
 SCOPES_OF_ISSUER = {
-    "portal": {"status", "dicomweb"},
-    "archive": {"status", "custody.read", "custody.evict", "custody.recall"},
+    "portal": {
+        "status",
+        "dicomweb",
+        "dicomweb.store",
+        "dicomweb.delete",
+        "rejections.read",
+        "rejections.approve",
+        "arrivals.read",
+        "corrections.read",
+        "corrections.write",
+        "quarantine.decide",
+        "peers.read",
+        "peers.write",
+        "audit.read",
+        "forwarding.read",
+        "forwarding.write",
+        "scu",
+        "scu.address",
+    },
+    "archive": {
+        "status",
+        "custody.read",
+        "custody.evict",
+        "custody.recall",
+        "custody.receipt",
+        "scu",
+    },
 }
+_TICKETS = TicketVerifier(CONFIG.name, CONFIG.trust_dir)
 View = Callable[..., HttpResponseBase]
 
 
@@ -50,16 +80,26 @@ def allowed(scope: str, *, study_in_body: bool = False) -> Callable[[View], View
             ticket.require(scope, ticket.study if of_body else kwargs.get("study_uid"))
             if scope not in SCOPES_OF_ISSUER.get(ticket.issuer, set()):
                 raise Refused(f"{ticket.issuer} may not grant {scope}")
+            if not ticket.jti and scope not in OPEN_TO_PEOPLE:
+                raise Refused(f"an API token does not open {scope}")
             request.ticket = ticket
             if not ticket.jti:  # not asked by the portal, which keeps its own audit
                 told = {"subject": ticket.subject, "route": request.resolver_match.route, **kwargs}
                 LOG.info("read with a person's token", extra=told)
+            if request.method == "GET":
+                note_read(request, ticket, scope, kwargs.get("study_uid"))
             return view(request, **kwargs)
 
         guarded.scope = scope
         return guarded
 
     return decorate
+
+
+def traced(request: HttpRequest) -> str:
+    """Return the trace id of a request: the caller's, or a new one."""
+    known = request.META.get("HTTP_X_REQUEST_ID", "")
+    return known if known.isalnum() and len(known) <= 64 else uuid.uuid4().hex
 
 
 class TranslateErrors:
@@ -70,8 +110,7 @@ class TranslateErrors:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request under its trace id."""
-        known = request.headers.get("X-Request-Id", "")
-        token = trace_id.set(known if known.isalnum() and len(known) <= 64 else uuid.uuid4().hex)
+        token = trace_id.set(traced(request))
         try:
             return self._get_response(request)
         finally:
@@ -90,7 +129,7 @@ def problem_response(error: ArgensError) -> HttpResponse:
     if isinstance(error, NotAuthenticated):
         answer["WWW-Authenticate"] = 'Bearer realm="Argens", Basic realm="Argens"'
     if error.retriable:
-        answer["Retry-After"] = "10"
+        answer["Retry-After"] = RETRY_AFTER_S
     return answer
 
 
@@ -110,14 +149,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _caller(request: HttpRequest) -> Ticket:
-    kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    kind, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     token = credentials.strip()
     if kind.lower() == "basic":
         token = _password(token)
     elif kind.lower() != "bearer":
         raise NotAuthenticated("a ticket or an API token is needed")
     if token.count(".") == 2:
-        return TicketVerifier(CONFIG.name, CONFIG.trust_dir).verify(token)
+        return _TICKETS.verify(token)
     return _person(token)
 
 
@@ -155,7 +194,7 @@ def _introspected(token: str) -> dict[str, Any]:
     """Ask the portal what a token is worth; whatever else it answers, it does not tell."""
     client = HttpClient(CONFIG.portal_url, read_s=5)
     try:
-        answer = client.json("POST", "/api/introspect", body={"token": token})
+        answer = client.json("POST", "/api/introspect", body={"token": token, "node": CONFIG.name})
     except ArgensError:
         raise PeerUnreachable("the portal, which knows the tokens, does not answer") from None
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
@@ -23,8 +24,10 @@ from dicom_node.config import CONFIG
 from dicom_node.custody.stub import object_or_stub
 from dicom_node.index.attributes import UNREADABLE
 from dicom_node.models import Instance
+from dicom_node.prepared.intact import require_intact
 from dicom_node.store.layout import Layout
 from pacs_common.errors import NotFound
+from pacs_common.uids import Uid
 
 LAYOUT = Layout(CONFIG.data_dir)
 MAX_VALUE_CHARS = 4096
@@ -36,9 +39,16 @@ _SHOWN_BYTES = 64
 @allowed("dicomweb")
 def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
     """Answer the elements of an instance, online or not."""
-    found = Instance.objects.filter(uid=sop_uid).select_related("series__study").first()
+    found = (
+        Instance.objects.filter(uid=Uid.parse(sop_uid, "SOPInstanceUID"))
+        .select_related("series__study")
+        .first()
+    )
     if found is None:
         raise NotFound(f"instance {sop_uid} is not here")
+    with suppress(FileNotFoundError):  # its stub is shown
+        path = LAYOUT.object(found.hour, found.uid)
+        require_intact(path, found.received_sha256, found.verified)
     ds = object_or_stub(LAYOUT, found)
     return JsonResponse(
         {

@@ -12,15 +12,23 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from dicom_node import peers
+from dicom_node.api import dicom_tls, forwarding
 from dicom_node.api.dicom_port import is_listening
 from dicom_node.api.guard import allowed
+from dicom_node.arrivals import rate
+from dicom_node.commitment.single_copies import SingleCopies
 from dicom_node.config import CONFIG
-from dicom_node.models import Instance, Quarantined, Series, Study
+from dicom_node.models import Instance, NonPatientObject, Quarantined, Series, Study
+from dicom_node.prepared import saving
 from dicom_node.store.blobs import require_space
+from dicom_node.store.journal import Journal
+from dicom_node.store.layout import Layout
 from pacs_common import VERSION
 from pacs_common.errors import ArgensError
 
 STARTED_AT = datetime.now(UTC)
+SINGLE = SingleCopies(Journal(Layout(CONFIG.data_dir).journal))
 
 
 @require_GET
@@ -32,7 +40,7 @@ def alive(request: HttpRequest) -> JsonResponse:
 @require_GET
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 where the node can take, find and serve images; else 503 with the reasons."""
-    reasons = [reason for check in (_index, _disk, _dicom) if (reason := check())]
+    reasons = [reason for check in (_index, _disk, _dicom, _dicom_tls) if (reason := check())]
     return JsonResponse({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
 
@@ -47,10 +55,16 @@ def account(request: HttpRequest) -> JsonResponse:
             "ae_title": CONFIG.ae_title,
             "version": VERSION,
             "dicom_port": CONFIG.dicom_port,
+            "dicom_tls": dicom_tls.certificate(),
+            "default_issuer": CONFIG.default_issuer,
             "started_at": STARTED_AT.isoformat(),
             "last_arrival_at": latest.isoformat() if latest else None,
             "disk": _disk_use(),
             "counts": _counts(),
+            "arrivals": rate.account(),
+            "single_copy_studies": SINGLE.count(),
+            "renditions": saving.account(),
+            "problems": [*filter(None, [peers.current().problem]), *forwarding.problems()],
         }
     )
 
@@ -70,14 +84,18 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _counts() -> dict[str, int]:
     totals = Study.objects.aggregate(
-        instances=Sum("instance_count", default=0), evicted=Sum("evicted_count", default=0)
+        instances=Sum("instance_count", default=0),
+        evicted=Sum("evicted_count", default=0),
+        rejected=Sum("rejected_count", default=0),
     )
+    kinds = (Instance, NonPatientObject)
     return {
-        "studies": Study.objects.count(),
-        "series": Series.objects.count(),
+        "studies": Study.objects.filter(instance_count__gt=0).count(),
+        "series": Series.objects.filter(instance_count__gt=0).count(),
         **totals,
-        "quarantined": Quarantined.objects.count(),
-        "damaged": Instance.objects.filter(damaged=True).count(),
+        "quarantined": Quarantined.waiting.count(),
+        "damaged": sum(model._base_manager.filter(damaged=True).count() for model in kinds),
+        "non_patient": NonPatientObject.objects.count(),
     }
 
 
@@ -86,9 +104,15 @@ def _disk_use() -> dict[str, Any]:
     return {
         "total_bytes": disk.f_blocks * disk.f_frsize,
         "free_bytes": disk.f_bavail * disk.f_frsize,
-        "stored_bytes": Study.objects.aggregate(size=Sum("online_bytes", default=0))["size"],
+        "stored_bytes": _stored_bytes(),
         "reserve_bytes": CONFIG.reserve_bytes,
     }
+
+
+def _stored_bytes() -> int:
+    studies = Study.objects.aggregate(size=Sum("online_bytes", default=0))["size"]
+    others = NonPatientObject.objects.aggregate(size=Sum("size_bytes", default=0))["size"]
+    return int(studies + others)
 
 
 def _index() -> str:
@@ -108,6 +132,13 @@ def _disk() -> str:
 
 
 def _dicom() -> str:
-    if is_listening():
+    if is_listening(CONFIG.dicom_bind, CONFIG.dicom_port):
         return ""
     return f"nothing listens on the DICOM port {CONFIG.dicom_port}"
+
+
+def _dicom_tls() -> str:
+    tls = CONFIG.tls
+    if not tls.port or is_listening(tls.bind, tls.port):
+        return ""
+    return f"nothing listens on the DICOM TLS port {tls.port}"

@@ -1,40 +1,45 @@
-"""WADO-RS: frames of one instance, raw, as stored, or as lossless JPEG (PS3.18 10.4.1.1.6)."""
+"""WADO-RS: frames of one instance, raw, as stored, or lossless (PS3.18 10.4.1.1.6).
+
+A stored or kept frame is a range of a file: it is sent from there, by sendfile or by the web
+server in front, and the object is not parsed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_GET
-from pydicom import uid
 from pydicom.dataset import Dataset
 
 from dicom_node.api.guard import allowed
+from dicom_node.config import CONFIG
 from dicom_node.dicomweb import multipart
-from dicom_node.dicomweb.accept import ANY, Accepted, accepted
-from dicom_node.dicomweb.selection import read_object, require_online, selected
-from dicom_node.index.attributes import is_number
-from dicom_node.render.pixels import frame_count
-from dicom_node.render.transcode import frame_as
-from pacs_common.errors import BadInput, CannotRender, NotAcceptable, NotFound
-
-OCTETS, JPEG = "application/octet-stream", "image/jpeg"
-RAW, LOSSLESS_JPEG = str(uid.ExplicitVRLittleEndian), str(uid.JPEGLosslessSV1)
-_NATIVE = {
+from dicom_node.dicomweb.accept import ANY, ANYTHING, Accepted, ranges_of, told_by
+from dicom_node.dicomweb.selection import parents
+from dicom_node.index import wanted
+from dicom_node.index.values import is_number
+from dicom_node.prepared import kept
+from dicom_node.prepared.frames import (
+    CODESTREAMS,
+    OCTETS,
     RAW,
-    str(uid.ImplicitVRLittleEndian),
-    str(uid.ExplicitVRBigEndian),
-    str(uid.DeflatedExplicitVRLittleEndian),
-}
-# The media types of codestreams (PS3.18 table 8.7.3-5); these can only leave as they are stored.
-_CODESTREAMS = {
-    JPEG: {f"1.2.840.10008.1.2.4.{last}" for last in (50, 51, 57, 70)},
-    "image/jls": {f"1.2.840.10008.1.2.4.{last}" for last in (80, 81)},
-    "image/jp2": {f"1.2.840.10008.1.2.4.{last}" for last in (90, 91)},
-    "image/jphc": {f"1.2.840.10008.1.2.4.{last}" for last in (201, 202, 203)},
-    "image/dicom-rle": {str(uid.RLELossless)},
-}
-Offer = tuple[str, str]  # media type and transfer syntax
+    Frame,
+    Located,
+    Source,
+    content_type_of,
+    located,
+)
+from dicom_node.render.image_format import NATIVE
+from dicom_node.render.pixels import frame_count
+from dicom_node.render.transcode import COMPRESSED
+from pacs_common.availability import Availability
+from pacs_common.errors import BadInput, CannotRender, NotAcceptable, NotFound, NotOnline
+
+_OFFERS_REMEMBERED = 256
+Offer = tuple[str, str, bool]  # media type, transfer syntax, as multipart
 
 
 @require_GET
@@ -44,22 +49,24 @@ def frames(
 ) -> HttpResponseBase:
     """Retrieve frames (from 1), as stored or transcoded without loss."""
     asked = frame_numbers(numbers)
-    (instance,) = selected(study_uid, series_uid, sop_uid)
-    offers = list(_offers(accepted(request), instance.transfer_syntax, several=len(asked) > 1))
+    keys = parents(study_uid, series_uid, sop_uid)
+    image = located(*keys.values())
+    if image is None:
+        raise NotFound(f"{sop_uid} is not here")
+    offers = _offered(*told_by(request), image.transfer_syntax, len(asked) > 1)
     if not offers:
         raise NotAcceptable(
-            "frames are served raw, as stored, or as lossless JPEG (…1.2.4.70); several of them "
-            "as multipart/related only"
+            "frames are served raw, as stored, or losslessly compressed; several of them as "
+            "multipart/related only"
         )
-    require_online([instance], request)
-    ds = read_object(instance)
-    indexes = frame_indexes(asked, ds)
-    (media_type, syntax), is_multipart, first = _first_frame(ds, indexes[0], offers)
-    content_type = f"{media_type}; transfer-syntax={syntax}"
-    if not is_multipart:
-        return multipart.single(multipart.Part(content_type, [first]))
-    rest = (frame_as(ds, index, syntax) for index in indexes[1:])
-    return multipart.response(media_type, _parts(content_type, first, rest))
+    _require_online(image, study_uid, request)
+    source = Source(image)
+    indexes = _indexes(asked, source.count)
+    (media_type, syntax, is_multipart), first = _first_frame(source, indexes[0], offers)
+    if len(indexes) > 1:
+        parts = _parts(source, content_type_of(syntax, media_type), syntax, first, indexes[1:])
+        return multipart.response(media_type, parts)
+    return (_multipart if is_multipart else _single)(media_type, syntax, first)
 
 
 def frame_numbers(text: str) -> list[int]:
@@ -72,56 +79,104 @@ def frame_numbers(text: str) -> list[int]:
 
 def frame_indexes(numbers: Sequence[int], ds: Dataset) -> list[int]:
     """Return the indexes (from 0) of frame numbers; raises NotFound beyond the last."""
-    count = frame_count(ds)
+    return _indexes(numbers, frame_count(ds))
+
+
+def _indexes(numbers: Sequence[int], count: int) -> list[int]:
     if max(numbers) > count:
         raise NotFound(f"the image has frames 1 to {count}")
     return [number - 1 for number in numbers]
 
 
-def _offers(ranges: list[Accepted], stored: str, *, several: bool) -> Iterator[tuple[Offer, bool]]:
-    """Yield what would please the caller, best first, and whether as multipart (8.7.4)."""
+def _require_online(image: Located, study_uid: str, request: HttpRequest) -> None:
+    """Raise NotOnline, and ask for the recall, unless the image's bytes are here."""
+    if image.availability != Availability.ONLINE:
+        wanted.ask_for([study_uid], f"WADO-RS by {request.ticket.subject}")
+        raise NotOnline("the images are in the archive; their recall was asked for")
+    wanted.note_access([image.study_id])
+
+
+@lru_cache(_OFFERS_REMEMBERED)
+def _offered(text: str, in_query: bool, stored: str, several: bool) -> tuple[Offer, ...]:
+    """Return what would please the caller, best first; a viewer says the same each time."""
+    return tuple(_offers(ranges_of(text, in_query), stored, several=several))
+
+
+def _offers(ranges: Iterable[Accepted], stored: str, *, several: bool) -> Iterator[Offer]:
+    """Yield what would please the caller, best first (PS3.18 8.7.4)."""
     for choice in ranges:
-        is_multipart = choice.multipart or choice.media_type == "*/*"
+        is_multipart = choice.multipart or choice.media_type == ANYTHING
         if several and not is_multipart:
             continue
-        for offer in _offers_of(choice, stored):
-            yield offer, is_multipart
+        for media_type, syntax in _offers_of(choice, stored):
+            if choice.takes(media_type, syntax) or (syntax == RAW and stored in NATIVE):
+                yield media_type, syntax, is_multipart
 
 
-def _offers_of(choice: Accepted, stored: str) -> Iterator[Offer]:
-    syntax = choice.transfer_syntax
-    own = RAW if stored in _NATIVE else stored
+def _offers_of(choice: Accepted, stored: str) -> Iterator[tuple[str, str]]:
+    """Yield media types and syntaxes; one that cannot hold the pixels is left out by its making."""
+    own = RAW if stored in NATIVE else stored
+    asked = own if choice.transfer_syntax in (ANY, stored) else choice.transfer_syntax
     if choice.takes(OCTETS):
-        if syntax == ANY or (syntax == stored and own != RAW):
-            yield OCTETS, own
-        if syntax in (None, RAW, ANY) or (syntax == stored and own == RAW):
+        if asked is None or asked in (own, RAW, *COMPRESSED):
+            yield OCTETS, asked or RAW
+        if choice.transfer_syntax == ANY:
             yield OCTETS, RAW
-        elif syntax == LOSSLESS_JPEG:
-            yield OCTETS, LOSSLESS_JPEG
-    for media_type, syntaxes in _CODESTREAMS.items():
-        if choice.takes(media_type) and stored in syntaxes and syntax in (ANY, stored):
-            yield media_type, stored
-    if choice.takes(JPEG) and syntax in (None, ANY, LOSSLESS_JPEG):
-        yield JPEG, LOSSLESS_JPEG
-    for media_type, syntaxes in _CODESTREAMS.items():
-        if choice.takes(media_type) and stored in syntaxes and syntax is None:
-            yield media_type, stored
+    for media_type, syntaxes in CODESTREAMS.items():
+        if not choice.takes(media_type):
+            continue
+        if asked in syntaxes and asked in (own, *COMPRESSED):
+            yield media_type, asked
+        elif choice.transfer_syntax in (None, ANY):
+            if syntaxes[0] in COMPRESSED:
+                yield media_type, syntaxes[0]
+            if own in syntaxes:
+                yield media_type, own
 
 
-def _first_frame(
-    ds: Dataset, index: int, offers: list[tuple[Offer, bool]]
-) -> tuple[Offer, bool, bytes]:
+def _first_frame(source: Source, index: int, offers: Sequence[Offer]) -> tuple[Offer, Frame]:
     """Return the first offer that the frame can be made into, and that frame."""
-    *others, (last, is_multipart) = offers
-    for offer, as_multipart in others:
+    *others, last = offers
+    for offer in others:
         try:
-            return offer, as_multipart, frame_as(ds, index, offer[1])
+            return offer, source.frame(index, offer[1])
         except (NotAcceptable, CannotRender):
             continue
-    return last, is_multipart, frame_as(ds, index, last[1])
+    return last, source.frame(index, last[1])
 
 
-def _parts(content_type: str, first: bytes, rest: Iterator[bytes]) -> Iterator[multipart.Part]:
-    yield multipart.Part(content_type, [first])
-    for frame in rest:
-        yield multipart.Part(content_type, [frame])
+def _single(media_type: str, syntax: str, frame: Frame) -> HttpResponseBase:
+    content_type = content_type_of(syntax, media_type)
+    window = frame.window()
+    if window is None:
+        return HttpResponse(frame.read(), content_type=content_type)
+    answer = FileResponse(window, content_type=content_type)
+    answer["Content-Length"] = str(window.size_bytes)
+    return answer
+
+
+def _multipart(media_type: str, syntax: str, frame: Frame) -> HttpResponseBase:
+    """Answer one frame as multipart: the file that is its whole answer, where there is one."""
+    content_type = content_type_of(syntax, media_type)
+    whole = frame.kept if content_type == content_type_of(syntax) else None
+    boundary = whole.boundary if whole else f"argens-{secrets.token_hex(16)}"
+    if whole and CONFIG.accel_prefix:
+        frame.close()
+        answer = HttpResponse()
+        place = whole.path.relative_to(kept.FRAMES.root).as_posix()
+        answer["X-Accel-Redirect"] = CONFIG.accel_prefix + place
+    elif whole:
+        answer = FileResponse(frame.whole_answer())
+        answer["Content-Length"] = str(whole.size_bytes)
+    else:
+        answer = multipart.Pieces(kept.enveloped(boundary, content_type, frame.read()))
+    answer["Content-Type"] = f'multipart/related; type="{media_type}"; boundary={boundary}'
+    return answer
+
+
+def _parts(
+    source: Source, content_type: str, syntax: str, first: Frame, rest: Sequence[int]
+) -> Iterator[multipart.Part]:
+    yield multipart.Part(content_type, [first.read()])
+    for index in rest:
+        yield multipart.Part(content_type, [source.frame(index, syntax).read()])

@@ -7,15 +7,33 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: its content type, and its body in chunks."""
+    """One part: its content type, its body in chunks, and the address of what it holds."""
 
     content_type: str
     body: Iterable[bytes]
+    location: str = ""
+
+    @property
+    def head(self) -> bytes:
+        """The part's header fields, each with its line end."""
+        fields = [f"Content-Type: {self.content_type}"]
+        if self.location:
+            fields.append(f"Content-Location: {self.location}")
+        return "".join(f"{field}\r\n" for field in fields).encode()
+
+
+class Pieces(HttpResponse):
+    """A whole answer that is sent piece by piece: joining them copies a frame once more."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        super().__init__()
+        self._container = list(pieces)
+        self["Content-Length"] = str(sum(map(len, self._container)))
 
 
 def response(media_type: str, parts: Iterable[Part]) -> StreamingHttpResponse:
@@ -28,20 +46,16 @@ def response(media_type: str, parts: Iterable[Part]) -> StreamingHttpResponse:
     return answer
 
 
-def single(part: Part) -> StreamingHttpResponse:
-    """Return one part as the whole answer; its first bytes are made before the status is sent."""
-    return StreamingHttpResponse(_begun(part).body, content_type=part.content_type)
-
-
 def _begun(part: Part) -> Part:
     """Take the first chunk, so that what cannot be read fails while it can still be said."""
     chunks = iter(part.body)
-    return Part(part.content_type, itertools.chain(list(itertools.islice(chunks, 1)), chunks))
+    begun = itertools.chain(list(itertools.islice(chunks, 1)), chunks)
+    return Part(part.content_type, begun, part.location)
 
 
 def _stream(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
     for part in parts:
-        yield f"--{boundary}\r\nContent-Type: {part.content_type}\r\n\r\n".encode()
+        yield b"--%b\r\n%b\r\n" % (boundary.encode(), part.head)
         yield from part.body
         yield b"\r\n"
     yield f"--{boundary}--\r\n".encode()

@@ -1,32 +1,31 @@
-"""Pictures for a browser: rendered frames and thumbnails (PS3.18 8.3.5, 10.4.1.1.3)."""
+"""What people see: rendered frames, documents, films, thumbnails (PS3.18 8.3.5, 10.4.1.1.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from django.http import HttpRequest, HttpResponse
-from django.utils.cache import patch_cache_control
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from dicom_node.api.guard import allowed
-from dicom_node.config import CONFIG
-from dicom_node.dicomweb.accept import Accepted, accepted
-from dicom_node.dicomweb.frames import frame_indexes, frame_numbers
-from dicom_node.dicomweb.selection import LAYOUT, read_object, require_online, selected
-from dicom_node.index.attributes import is_number
+from dicom_node.dicomweb import as_they_are, multipart
+from dicom_node.dicomweb.accept import Offer, best
+from dicom_node.dicomweb.conditional import not_modified, stamped, tag, unkept
+from dicom_node.dicomweb.picture_query import presentation_of, render_options, viewport_of
+from dicom_node.dicomweb.picture_targets import Target, targets
+from dicom_node.dicomweb.selection import LAYOUT, require_online
 from dicom_node.models import Instance
-from dicom_node.render.cache import RenditionCache
-from dicom_node.render.rendition import RenderOptions, rendered, thumbnail
+from dicom_node.prepared.images import require_frames
+from dicom_node.prepared.moving import Moving
+from dicom_node.prepared.pictures import THUMBNAIL_SIDE, Wanted, thumbnail_wanted
+from dicom_node.render.encodings import MEDIA_TYPES
 from dicom_node.store.layout import THUMBNAIL
 from pacs_common.availability import Availability
-from pacs_common.errors import BadInput, CannotRender, NotAcceptable
+from pacs_common.errors import BadInput, CannotRender
 
-CACHE = RenditionCache(LAYOUT.renditions, CONFIG.rendition_cache_bytes)
-CACHED_S = 3600
-MAX_SIDE = 8192
-THUMBNAIL_SIDE = 128
-_FUNCTIONS = {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
-_FORMATS = {"image/jpeg": "jpeg", "image/png": "png"}
+MAX_AGE_S = 3600
+MAX_FRAMES = 1000  # of one answer
+_FORMATS = {media_type: format_ for format_, media_type in MEDIA_TYPES.items()}
 
 
 @require_GET
@@ -37,17 +36,30 @@ def picture(
     series_uid: str = "",
     sop_uid: str = "",
     numbers: str = "",
-) -> HttpResponse:
-    """Render a frame (the first unless named) as JPEG or PNG."""
-    options, frame = _options(request), _frame(numbers)
-    instance = _representative(selected(study_uid, series_uid, sop_uid))
-    require_online([instance], request)
+) -> HttpResponseBase:
+    """Render a frame (the first unless named) as JPEG, PNG or GIF, several ones as multipart.
 
-    def make() -> bytes:
-        ds = read_object(instance)
-        return rendered(ds, frame_indexes([frame or 1], ds)[0], options)
-
-    return _image(_cached(instance, f"rendered/{frame or 1}/{options}", make), options.format)
+    Documents and films are answered as they are.
+    """
+    options = render_options(request, "jpeg")  # nonsense is told before anything is looked up
+    found = targets(study_uid, series_uid, sop_uid, numbers, presentation_of(request))
+    require_online(_involved(found), request)
+    if as_they_are.is_sent_as_it_is(found[0].instance):
+        return as_they_are.answer(request, found[0].instance)
+    several = len(found) > 1
+    if len(found) > MAX_FRAMES:
+        raise BadInput(f"an answer has at most {MAX_FRAMES} pictures")
+    choice = best(request, [Offer(media_type, several) for media_type in _FORMATS])
+    options = render_options(request, _FORMATS[choice.media_type])
+    wanted = [Wanted(one.instance, one.number, options, one.state) for one in found]
+    if options.format == "gif" and _moves(found):
+        return _one(request, Moving(found[0].instance, options))
+    if not several:
+        return _one(request, wanted[0])
+    for instance in {one.instance.uid: one.instance for one in found}.values():
+        numbers_of = [one.number or 1 for one in found if one.instance.uid == instance.uid]
+        require_frames(instance, numbers_of)  # while it can still be said
+    return multipart.response(choice.media_type, _parts(wanted))
 
 
 @require_GET
@@ -58,101 +70,60 @@ def small_picture(
     series_uid: str = "",
     sop_uid: str = "",
     numbers: str = "",
-) -> HttpResponse:
-    """Render a thumbnail; an evicted instance still has one."""
-    if not any(_takes(range_, "image/jpeg") for range_ in accepted(request)):
-        raise NotAcceptable("thumbnails are served as image/jpeg")
-    size, frame = _viewport(request) or (THUMBNAIL_SIDE, THUMBNAIL_SIDE), _frame(numbers)
-    instance = _representative(selected(study_uid, series_uid, sop_uid))
-    if instance.availability != Availability.ONLINE:
-        kept = LAYOUT.object(instance.hour, instance.uid, THUMBNAIL)
-        if not kept.exists():
-            raise CannotRender("this object has no picture")
-        return _image(kept.read_bytes(), "jpeg")
-
-    def make() -> bytes:
-        ds = read_object(instance)
-        return thumbnail(ds, size, frame_indexes([frame], ds)[0] if frame else None)
-
-    return _image(_cached(instance, f"thumbnail/{frame}/{size}", make), "jpeg")
-
-
-def _frame(numbers: str) -> int | None:
-    """Return the number (from 1) of the one frame that an address names, None for none."""
-    if not numbers:
-        return None
-    found = frame_numbers(numbers)
+) -> HttpResponseBase:
+    """Render a thumbnail; an evicted instance still has one, a document or a film has none."""
+    best(request, [Offer(MEDIA_TYPES["jpeg"])])
+    size, region = viewport_of(request)
+    if region is not None:
+        raise BadInput("a thumbnail shows the whole image: its viewport is width,height")
+    found = targets(study_uid, series_uid, sop_uid, numbers, "")
     if len(found) > 1:
-        raise BadInput("one frame makes one picture")
-    return found[0]
+        raise BadInput("one frame makes one thumbnail")
+    (target,) = found
+    if target.instance.availability != Availability.ONLINE:
+        return _kept_at_eviction(request, target)
+    if as_they_are.is_sent_as_it_is(target.instance):
+        raise CannotRender("this object is a document or a film: it has no thumbnail")
+    size = size or (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return _one(request, thumbnail_wanted(target.instance, target.number, size, target.state))
 
 
-def _representative(found: list[Instance]) -> Instance:
-    """Return the middle image of the first series that has images."""
-    pictured = [instance for instance in found if instance.rows] or found
-    first = [instance for instance in pictured if instance.series_id == pictured[0].series_id]
-    return first[len(first) // 2]
+def _moves(found: list[Target]) -> bool:
+    """Return whether all frames of one image are asked for: none was named, and it has several."""
+    first = found[0]
+    return first.number is None and first.state is None and (first.instance.frames or 1) > 1
 
 
-def _cached(instance: Instance, what: str, make: Callable[[], bytes]) -> bytes:
-    return CACHE.get_or_make(f"{instance.received_sha256}/{what}", make)
+def _involved(found: list[Target]) -> list[Instance]:
+    return [one for target in found for one in (target.instance, target.state) if one]
 
 
-def _image(content: bytes, image_format: str) -> HttpResponse:
-    answer = HttpResponse(content, content_type=f"image/{image_format}")
-    patch_cache_control(answer, private=True, max_age=CACHED_S)
-    return answer
+def _one(request: HttpRequest, wanted: Wanted | Moving) -> HttpResponse:
+    """Answer one picture, or that the caller has it."""
+    etag = tag(wanted.key)
+    max_age_s = 0 if wanted.options.annotation else MAX_AGE_S  # a burned-in name may be corrected
+    unchanged = not_modified(request, etag, max_age_s=max_age_s)
+    if unchanged is not None:
+        return unchanged
+    made = wanted.made()
+    answer = HttpResponse(made.content, content_type=made.media_type, headers=made.facts)
+    return stamped(answer, etag, max_age_s=max_age_s) if made.lasts else unkept(answer)
 
 
-def _options(request: HttpRequest) -> RenderOptions:
-    for range_ in accepted(request):
-        for media_type, name in _FORMATS.items():
-            if _takes(range_, media_type):
-                return RenderOptions(
-                    window=_window(request),
-                    viewport=_viewport(request),
-                    quality=_quality(request),
-                    format=name,
-                )
-    raise NotAcceptable("pictures are served as image/jpeg or image/png")
+def _parts(wanted: list[Wanted]) -> Iterator[multipart.Part]:
+    for one in wanted:
+        made = one.made()
+        yield multipart.Part(made.media_type, [made.content])
 
 
-def _takes(range_: Accepted, media_type: str) -> bool:
-    return range_.takes(media_type) and not range_.multipart
-
-
-def _window(request: HttpRequest) -> tuple[float, float, str] | None:
-    text = request.GET.get("window")
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    function = parts[2].upper().replace("-", "_") if len(parts) > 2 else "LINEAR"
+def _kept_at_eviction(request: HttpRequest, target: Target) -> HttpResponse:
+    instance = target.instance
+    kept = LAYOUT.object(instance.hour, instance.uid, THUMBNAIL)
     try:
-        center, width = (float(part) for part in parts[:2])
-    except ValueError:
-        raise BadInput("window is center,width[,function]") from None
-    is_sane = abs(center) < 1e9 and 0 < width < 1e9 and len(parts) <= 3
-    if not is_sane or function not in _FUNCTIONS:
-        raise BadInput(f"window {text[:60]!r} cannot be used")
-    return center, width, function
-
-
-def _viewport(request: HttpRequest) -> tuple[int, int] | None:
-    text = request.GET.get("viewport")
-    if text is None:
-        return None
-    parts = text.split(",")
-    if len(parts) != 2 or not all(map(_is_side, parts)):
-        raise BadInput(f"viewport is width,height, each from 1 to {MAX_SIDE}")
-    return int(parts[0]), int(parts[1])
-
-
-def _is_side(text: str) -> bool:
-    return is_number(text) and len(text) < 6 and 0 < int(text) <= MAX_SIDE
-
-
-def _quality(request: HttpRequest) -> int:
-    text = request.GET.get("quality", "90")
-    if not is_number(text) or len(text) > 3 or not 1 <= int(text) <= 100:
-        raise BadInput("quality is a number from 1 to 100")
-    return int(text)
+        content = kept.read_bytes()
+    except FileNotFoundError:
+        raise CannotRender("this object has no picture") from None
+    answer = HttpResponse(content, content_type=MEDIA_TYPES["jpeg"])
+    answer["X-Picture-Instance"] = instance.uid
+    answer["X-Picture-Lossy"] = "1"
+    return stamped(answer, tag("kept", instance.received_sha256), max_age_s=MAX_AGE_S)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from django.http import HttpRequest
-from pydicom.dataset import FileDataset
 
 from dicom_node.config import CONFIG
 from dicom_node.index import wanted
-from dicom_node.index.attributes import Level
+from dicom_node.index.addressed import addressed
 from dicom_node.models import Instance
-from dicom_node.store import part10
-from dicom_node.store.blobs import CHUNK_BYTES
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
-from pacs_common.errors import ArgensError, NotDicom, NotFound, NotOnline
+from pacs_common.errors import NotFound, NotOnline
 from pacs_common.uids import Uid
 
 LAYOUT = Layout(CONFIG.data_dir)
-_GONE = "the file is not on the node's disk"
 
 
 def parents(study_uid: str = "", series_uid: str = "", sop_uid: str = "") -> dict[str, Uid]:
@@ -35,8 +31,8 @@ def parents(study_uid: str = "", series_uid: str = "", sop_uid: str = "") -> dic
 def selected(study_uid: str, series_uid: str = "", sop_uid: str = "") -> list[Instance]:
     """Return the instances of an address, in series and instance order; raises NotFound."""
     keys = parents(study_uid, series_uid, sop_uid)
-    level = Level.IMAGE if sop_uid else Level.SERIES if series_uid else Level.STUDY
-    found = list(wanted.instances(level, keys))
+    study = keys["StudyInstanceUID"]
+    found = addressed(study, keys.get("SeriesInstanceUID", ""), keys.get("SOPInstanceUID", ""))
     if not found:
         raise NotFound(f"{sop_uid or series_uid or study_uid} is not here")
     return found
@@ -50,24 +46,3 @@ def require_online(found: Iterable[Instance], request: HttpRequest) -> None:
         return
     wanted.note_absence(instances, f"WADO-RS by {request.ticket.subject}")
     raise NotOnline("the images are in the archive; their recall was asked for")
-
-
-def read_object(instance: Instance) -> FileDataset:
-    """Read an online instance's file; raises NotOnline where it was evicted a moment ago."""
-    try:
-        return part10.read_object(LAYOUT.object(instance.hour, instance.uid))
-    except FileNotFoundError:
-        raise NotOnline(_GONE) from None
-    except NotDicom as error:
-        raise ArgensError(f"the stored file is damaged: {error}") from None
-
-
-def file_chunks(instance: Instance) -> Iterator[bytes]:
-    """Yield an online instance's file as it is stored; raises NotOnline like `read_object`."""
-    try:
-        file = LAYOUT.object(instance.hour, instance.uid).open("rb")
-    except FileNotFoundError:
-        raise NotOnline(_GONE) from None
-    with file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk

@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,48 +29,46 @@ class _Entry:
     used_at: float
 
 
-class RenditionCache:
+class KeptFiles:
     """Keeps at most about `limit_bytes` below `root`, forgetting what was least recently used.
 
-    Threads and processes may share a folder: a file appears whole, by renaming, and carries the
-    digest of its content, so that a damaged one is made again and never served.
+    Threads and processes may share a folder: a file appears whole, by renaming. What it holds
+    must say by itself that it is undamaged.
     """
 
     def __init__(self, root: Path, limit_bytes: int) -> None:
-        self._root = root
+        self.root = root
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._measured_bytes: int | None = None  # by the last scan; None: never scanned
         self._written_bytes = 0  # since then, by this process
 
-    def get_or_make(self, key: str, make: Callable[[], bytes]) -> bytes:
-        """Return the content kept under `key`, or that of `make()`, which is then kept.
-
-        What `make` raises passes through and nothing is kept. A cache that cannot be written
-        (full disk) is no error.
-        """
-        path = self._path(key)
-        content = _read(path)
-        if content is None:
-            content = make()
-            self._keep(path, content)
-        return content
-
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """Return where the file of a key is, or would be."""
         name = hashlib.sha256(key.encode()).hexdigest()
-        return self._root / name[:2] / name[2:]
+        return self.root / name[:2] / name[2:]
 
-    def _keep(self, path: Path, content: bytes) -> None:
-        size_bytes = len(content) + _DIGEST_BYTES
+    def keep(self, path: Path, parts: Iterable[bytes]) -> None:
+        """Write a file below the root; one that cannot be written (full disk) is no error."""
+        parts = list(parts)
+        size_bytes = sum(map(len, parts))
         if size_bytes > self._limit_bytes:
             return
         try:
-            _write(path, content)
+            _write(path, parts)
         except OSError as error:
             LOG.warning("a rendition cannot be kept", extra={"reason": error.strerror})
             return
         if self._scan_is_due(size_bytes):
             self._evict()
+
+    def has_room(self) -> bool:
+        """Whether more can be kept before something else is forgotten for it."""
+        if self._measured_bytes is None:
+            self._evict()
+        with self._lock:
+            taken = (self._measured_bytes or 0) + self._written_bytes
+        return taken <= self._limit_bytes * _LOW_WATER
 
     def _scan_is_due(self, size_bytes: int) -> bool:
         with self._lock:
@@ -97,7 +95,7 @@ class RenditionCache:
 
     def _entries(self) -> Iterator[_Entry]:
         now = time.time()
-        for path in self._root.glob("??/*"):
+        for path in self.root.glob("??/*"):
             try:
                 status = path.stat()
                 abandoned = now - status.st_mtime > _ABANDONED_S
@@ -106,7 +104,30 @@ class RenditionCache:
                     continue
             except OSError:
                 continue  # another process was quicker
-            yield _Entry(path, status.st_size, status.st_mtime)
+            yield _Entry(path, status.st_size, max(status.st_atime, status.st_mtime))
+
+
+class RenditionCache(KeptFiles):
+    """Kept pictures: each carries the digest of its content, compared whenever it is read."""
+
+    def get_or_make(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """Return the content kept under `key`, or that of `make()`, which is then kept.
+
+        What `make` raises passes through and nothing is kept. A damaged file is made again.
+        """
+        content = self.find(key)
+        if content is None:
+            content = make()
+            self.put(key, content)
+        return content
+
+    def find(self, key: str) -> bytes | None:
+        """Return the content kept under `key`; None where there is none or it is damaged."""
+        return _read(self.path(key))
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep content under `key`."""
+        self.keep(self.path(key), [hashlib.sha256(content).digest(), content])
 
 
 def _read(path: Path) -> bytes | None:
@@ -124,13 +145,12 @@ def _read(path: Path) -> bytes | None:
     return content
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, parts: list[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
-            file.write(hashlib.sha256(content).digest())
-            file.write(content)
+            file.writelines(parts)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,7 @@
-"""Colour frames to eight-bit RGB: palette, RGB, and the luminance-chrominance models."""
+"""Colour frames to eight-bit RGB: palette, RGB, and the luminance-chrominance models.
+
+ICC profiles are not applied: the numbers go out as they are stored, as every browser takes them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from dicom_node.render.pixels import StoredFrame
 from pacs_common.errors import CannotRender
 
 _PARTIAL_RANGE = ("YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_PARTIAL")
+_RETIRED = ("HSV", "CMYK")
 
 
 def is_colour(photometric: str) -> bool:
@@ -25,9 +29,12 @@ def rgb(samples: Array, frame: StoredFrame, ds: Dataset) -> Array:
     photometric = frame.photometric
     if photometric == "PALETTE COLOR":
         return _from_palette(samples, ds)
+    if photometric in _RETIRED:
+        raise CannotRender(f"{photometric} colours were retired in 1998 and are not shown")
     if samples.ndim != 3 or samples.shape[2] < 3:
         raise CannotRender(f"{photometric} pixels need three samples a pixel")
-    shades = _to_eight_bits(samples[..., :3], frame.form.bits_stored)
+    first = 1 if photometric == "ARGB" else 0
+    shades = _to_eight_bits(samples[..., first : first + 3], frame.form.bits_stored)
     if photometric in _PARTIAL_RANGE:
         return _from_partial_range(shades)
     if photometric.startswith("YBR"):  # full range, PS3.3 C.7.6.3.1.2: the JPEG convention
@@ -57,11 +64,25 @@ def _from_partial_range(shades: Array) -> Array:
 
 
 def _from_palette(samples: Array, ds: Dataset) -> Array:
+    """Look the samples up in the palette's table, made once for all of them."""
+    if samples.ndim != 2 or samples.dtype.kind not in "iu":
+        raise CannotRender("PALETTE COLOR pixels have one whole number a pixel")
     try:
-        coloured = apply_color_lut(samples, ds)[..., :3]
-        bits = int(ds.RedPaletteColorLookupTableDescriptor[2])
+        first, table = _palette(ds)
     except FAULTS as fault:
         raise CannotRender(f"the palette cannot be read: {first_line(fault)}") from None
+    indexes = samples.astype(np.int64) - first
+    return np.take(table, indexes, axis=0, mode="clip")
+
+
+def _palette(ds: Dataset) -> tuple[int, Array]:
+    """Return the value of the first entry, and all entries as eight-bit RGB (PS3.3 C.7.6.3.1.5)."""
+    count, first, bits = (int(number) for number in ds.RedPaletteColorLookupTableDescriptor)
+    count = count % 65536 or 65536
+    if first > 32767 and ds.get("PixelRepresentation") == 1:
+        first -= 65536
+    values = np.arange(first, first + count, dtype=np.int64)
+    coloured = apply_color_lut(values, ds)[..., :3]
     if coloured.dtype.itemsize == 1 or bits <= 8 or coloured.max() <= 255:
-        return np.ascontiguousarray(coloured, np.uint8)  # eight bits kept in wider entries
-    return (coloured >> 8).astype(np.uint8)
+        return first, np.ascontiguousarray(coloured, np.uint8)  # eight bits in wider entries
+    return first, (coloured >> 8).astype(np.uint8)

@@ -46,7 +46,7 @@ NATIVE = (
 )
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")  # MPEG-2, H.264, H.265; SMPTE 2110
+VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7.")  # MPEG-2, H.264, H.265; SMPTE 2110
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class ImageFormat:
     @property
     def is_video(self) -> bool:
         """True for MPEG and its kin, whose frames are no separate codestreams."""
-        return self.transfer_syntax.startswith(_VIDEO)
+        return self.transfer_syntax.startswith(VIDEO)
 
     @property
     def is_subsampled(self) -> bool:

@@ -73,6 +73,19 @@ def stored_frame(ds: Dataset, index: int) -> StoredFrame:
         raise CannotRender(f"frame {index + 1} cannot be read: {first_line(fault)}") from None
 
 
+def stored_frames(ds: Dataset) -> Iterator[StoredFrame]:
+    """Yield all frames in order, decoding one at a time; raises CannotRender at the first bad one.
+
+    Codestreams are found by going once through the fragments, not anew for each frame.
+    """
+    form = _checked(ds, 0)
+    if not form.is_encapsulated:
+        yield from (stored_frame(ds, index) for index in range(form.frames))
+        return
+    for index, data in enumerate(_codestreams(ds, form)):
+        yield _settled(codecs.decoded_cells(data, form, ds, index), form)
+
+
 def encapsulated_frame(ds: Dataset, index: int) -> bytes:
     """Return the stored codestream of frame `index`, its fragments joined."""
     form = _checked(ds, index)

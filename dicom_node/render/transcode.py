@@ -1,237 +1,210 @@
-"""The same image in another transfer syntax: whole objects uncompressed, single frames lossless.
+"""The same image in another transfer syntax, without loss: single frames and whole objects.
 
-Nothing leaves here unchecked: what an encoder wrote is read back by another decoder and
-compared, because a damaged lossless JPEG decodes silently to wrong pixels.
+There is one way to each syntax: `raw_frames` lays out what is uncompressed, `encoders` has one
+encoder for each compressed syntax and proves its work, `codecs` has the decoders.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from itertools import chain
 
-import imagecodecs
 import numpy as np
 from pydicom import uid
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 
-from dicom_node.render.codecs import JPEG_PROGRESSIVE, Array
+from dicom_node.render import codecs
+from dicom_node.render.encoders import ENCODERS, Codec, encoded_frame
 from dicom_node.render.image_format import (
     FAULTS,
-    PIXEL_KEYWORDS,
+    NATIVE,
     ImageFormat,
     first_line,
     pixel_keyword,
     transfer_syntax_of,
 )
-from dicom_node.render.pixels import StoredFrame, encapsulated_frame, stored_frame
+from dicom_node.render.pixels import StoredFrame, encapsulated_frame, stored_frame, stored_frames
+from dicom_node.render.raw_frames import native_bytes, raw_frame
+from dicom_node.render.rewritten import copied, put, written, written_around
 from pacs_common.errors import CannotRender, NotAcceptable
 
-_PIXEL_DATA = 0x7FE00010
-_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-_ENCODABLE = ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL")
-_DCT = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, *JPEG_PROGRESSIVE)
-
-
-@dataclass(frozen=True)
-class Codec:
-    """A lossless encoder, and a decoder by other hands that proves its work."""
-
-    encode: Callable[[Array, int], bytes]
-    """Takes unsigned samples and the number of bits that they use."""
-    decode: Callable[[bytes], Array]
-
-
-def _encode_jpeg(samples: Array, bits: int) -> bytes:
-    # 9 bits or more in 16-bit cells: readers choose the size of the cell by the precision
-    precision = 8 if samples.itemsize == 1 else max(9, bits)
-    space = {"colorspace": "RGB", "outcolorspace": "RGB"} if samples.ndim == 3 else {}
-    return bytes(
-        imagecodecs.jpeg8_encode(
-            samples, lossless=True, predictor=1, bitspersample=precision, **space
-        )
-    )
-
-
-ENCODERS: dict[str, Codec] = {
-    uid.JPEGLosslessSV1: Codec(_encode_jpeg, imagecodecs.ljpeg_decode),
-}
-
-
-_SAME_PIXELS = (
-    uid.ImplicitVRLittleEndian,
-    uid.ExplicitVRLittleEndian,
-    uid.DeflatedExplicitVRLittleEndian,
+UNCOMPRESSED: tuple[str, ...] = (
+    str(uid.ExplicitVRLittleEndian),
+    str(uid.ImplicitVRLittleEndian),
+    str(uid.DeflatedExplicitVRLittleEndian),
 )
+COMPRESSED: tuple[str, ...] = tuple(map(str, ENCODERS))
+OFFERED: tuple[str, ...] = (*UNCOMPRESSED, *COMPRESSED)
+"""The transfer syntaxes that `to_syntax` can write, the best compressed one first."""
+
+_TAGS = {"PixelData": 0x7FE00010, "FloatPixelData": 0x7FE00008, "DoubleFloatPixelData": 0x7FE00009}
+_FLOAT_VRS = {"FloatPixelData": b"OF", "DoubleFloatPixelData": b"OD"}
+_ITEM, _END_OF_ITEMS = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+_UNDEFINED = 0xFFFFFFFF
+_MAX_BYTES = 0xFFFFFFFE  # the longest that an element can say it is (PS3.5 7.1)
 
 
 def frame_as(ds: Dataset, index: int, transfer_syntax_uid: str) -> bytes:
     """Return frame `index` (from 0) as it is stored, raw little endian, or lossless.
 
-    A raw frame of a native object has the stored layout; one that had to be decoded has the
-    planar configuration that `ds` names and the colours of the decoder (`StoredFrame.photometric`).
+    A raw frame (Explicit VR Little Endian) has the layout and the colours that `ds` names.
     Raises NotAcceptable where the syntax cannot hold it, CannotRender where it has no pixels.
     """
     form = ImageFormat.of(ds)
     if form.is_encapsulated and form.transfer_syntax == transfer_syntax_uid:
         return encapsulated_frame(ds, index)
     if transfer_syntax_uid == uid.ExplicitVRLittleEndian:
-        return _raw(stored_frame(ds, index), form.planar)
+        return raw_frame(ds, index)
     codec = ENCODERS.get(transfer_syntax_uid)
     if codec is None:
         raise NotAcceptable(f"frames are not offered as {uid.UID(transfer_syntax_uid).name}")
-    return _encoded(stored_frame(ds, index), codec)
+    return encoded_frame(stored_frame(ds, index), codec)
 
 
-def to_uncompressed(ds: Dataset, transfer_syntax_uid: str) -> bytes:
-    """Return the encoded data set, without group 2, in Explicit or Implicit VR Little Endian.
+def to_syntax(ds: Dataset, transfer_syntax_uid: str) -> bytes:
+    """Return the encoded data set, without group 2, in one of `OFFERED` or as it is stored.
 
-    `ds` stays as it is. Every bit of lossless pixels stays, those outside Bits Stored included;
-    the attributes that describe the pixels say what they are after decoding.
+    See `encoded`, which gives the same bytes frame by frame.
     """
-    if transfer_syntax_uid not in (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian):
-        raise NotAcceptable(f"{uid.UID(transfer_syntax_uid).name} is not an uncompressed syntax")
-    implicit = transfer_syntax_uid == uid.ImplicitVRLittleEndian
+    file = BytesIO()
+    for part in encoded(ds, transfer_syntax_uid):
+        file.write(part)
+    return file.getvalue()
+
+
+def encoded(ds: Dataset, transfer_syntax_uid: str) -> Iterator[bytes]:
+    """Yield the encoded data set, without group 2, in one of `OFFERED` or as it is stored.
+
+    `ds` stays as it is. Nothing is lost: every bit of native pixels stays, samples that are
+    compressed are read back and compared, and what came lossy is marked so (0028,2110). The
+    attributes that describe the pixels say what they are now; offset tables are not written
+    (an empty Basic Offset Table, PS3.5 A.4). Only one frame is held at a time, and the first one
+    is made before anything is yielded.
+
+    Raises NotAcceptable where the syntax cannot hold these pixels (or they would not shrink),
+    CannotRender where `ds` has none or they cannot be decoded; after the first chunk too, where
+    it is a later frame that does not fit.
+    """
+    if transfer_syntax_uid == uid.DeflatedExplicitVRLittleEndian:
+        return _deflated(encoded(ds, str(uid.ExplicitVRLittleEndian)))
+    stored = transfer_syntax_of(ds)
+    as_stored = transfer_syntax_uid == stored and stored not in NATIVE
+    if not as_stored and transfer_syntax_uid not in OFFERED:
+        raise NotAcceptable(f"objects are not offered as {uid.UID(transfer_syntax_uid).name}")
+    return _explained(_parts(ds, transfer_syntax_uid, as_stored=as_stored))
+
+
+def _parts(ds: Dataset, target: str, *, as_stored: bool) -> Iterator[bytes]:
+    same_pixels = transfer_syntax_of(ds) in UNCOMPRESSED or pixel_keyword(ds) is None
+    if as_stored or (same_pixels and target in UNCOMPRESSED):
+        implicit = target == uid.ImplicitVRLittleEndian
+        yield written(copied(ds, implicit=implicit), implicit=implicit)
+    elif target in UNCOMPRESSED:
+        yield from _with_native_pixels(ds, implicit=target == uid.ImplicitVRLittleEndian)
+    else:
+        yield from _with_codestreams(ds, ENCODERS[target])
+
+
+def _explained(parts: Iterator[bytes]) -> Iterator[bytes]:
     try:
-        result = _copied(ds, deeply=ds.original_encoding != (implicit, True))
-        if ds.original_encoding[1] is False:
-            _turn_words(result)
-        if pixel_keyword(ds) is not None and transfer_syntax_of(ds) not in _SAME_PIXELS:
-            _put_decoded(result, ds)
-        return _written(result, implicit=implicit)
+        yield from parts
     except FAULTS as fault:
-        raise CannotRender(
-            f"the object cannot be written uncompressed: {first_line(fault)}"
-        ) from None
+        raise CannotRender(f"the object cannot be written: {first_line(fault)}") from None
 
 
-def _encoded(frame: StoredFrame, codec: Codec) -> bytes:
-    _require_encodable(frame)
-    bits = frame.form.bits_stored
-    cells = frame.samples.view(f"u{frame.samples.itemsize}")
-    cells = np.ascontiguousarray(cells & cells.dtype.type((1 << bits) - 1))
-    try:
-        data = codec.encode(cells, bits)
-        decoded = np.asarray(codec.decode(data))
-    except FAULTS as fault:
-        raise NotAcceptable(f"the encoder refuses this frame: {first_line(fault)}") from None
-    if decoded.shape != cells.shape or not np.array_equal(decoded, cells):
-        raise NotAcceptable("the encoded frame does not read back equal")
-    if len(data) >= cells.nbytes:
-        raise NotAcceptable("this frame does not shrink: take it uncompressed")
-    return data + b"\0" * (len(data) % 2)
+def _deflated(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield PS3.5 A.5: a bare deflated stream of even length."""
+    deflate, size = zlib.compressobj(wbits=-zlib.MAX_WBITS), 0
+    for part in parts:
+        data = deflate.compress(part)
+        size += len(data)
+        yield data
+    end = deflate.flush()
+    yield end + b"\0" * ((size + len(end)) % 2)
 
 
-def _require_encodable(frame: StoredFrame) -> None:
-    form = frame.form
-    why = None
-    if form.is_float:
-        why = "floating point pixels"
-    elif form.bits_allocated not in (8, 16):
-        why = f"pixels of {form.bits_allocated} bits"
-    elif frame.photometric not in _ENCODABLE:
-        why = f"{frame.photometric} pixels"
-    elif form.is_subsampled or (form.photometric.startswith("YBR_FULL") and _recoloured(frame)):
-        why = "colours that decoding changes"
-    elif frame.has_outside_bits:
-        why = "bits outside Bits Stored"
-    if why is not None:
-        raise NotAcceptable(f"a lossless codec does not hold {why}: take the frame uncompressed")
-
-
-def _recoloured(frame: StoredFrame) -> bool:
-    return frame.photometric != frame.form.photometric
-
-
-def _raw(frame: StoredFrame, planar: int) -> bytes:
-    form = frame.form
-    if form.bits_allocated == 1:
-        return np.packbits(frame.cells.ravel(), bitorder="little").tobytes()
-    if form.is_subsampled:
-        return _subsampled(frame.cells)
-    cells = frame.cells.transpose(2, 0, 1) if planar and form.samples > 1 else frame.cells
-    return cells.astype(form.cell, copy=False).tobytes()
-
-
-def _subsampled(cells: Array) -> bytes:
-    pairs = cells.reshape(-1, 6)  # Y1 Cb Cr, Y2 Cb Cr -> Y1 Y2 Cb Cr
-    return np.ascontiguousarray(pairs[:, [0, 3, 1, 2]]).tobytes()
-
-
-def _copied(ds: Dataset, *, deeply: bool) -> Dataset:
-    """Return a data set of the same elements; those that nobody touched stay unparsed."""
-    result = Dataset({tag: ds.get_item(tag) for tag in ds.keys() if tag.group > 2})
-    if not _mixes_encodings(result, ds.original_encoding):
-        result.set_original_encoding(*ds.original_encoding, ds.original_character_set)
-    return copy.deepcopy(result) if deeply else result
-
-
-def _mixes_encodings(ds: Dataset, encoding: tuple[bool | None, bool | None]) -> bool:
-    """Whether elements were read in another encoding than the file's (real files do that)."""
-    items = (ds.get_item(tag) for tag in ds.keys())
-    return any(
-        isinstance(item, RawDataElement)
-        and (item.is_implicit_VR, item.is_little_endian) != encoding
-        for item in items
-    )
-
-
-def _turn_words(ds: Dataset) -> None:
-    """Turn big endian words that pydicom keeps as bytes; pixels are turned by their cells."""
-    for element in ds:
-        if element.VR == "SQ":
-            for item in element.value:
-                _turn_words(item)
-        elif element.VR in _WORD_BYTES and element.value and element.keyword not in PIXEL_KEYWORDS:
-            words = np.frombuffer(element.value, f">u{_WORD_BYTES[element.VR]}")
-            element.value = words.byteswap().tobytes()
-
-
-def _put_decoded(result: Dataset, ds: Dataset) -> None:
+def _with_native_pixels(ds: Dataset, *, implicit: bool) -> Iterator[bytes]:
     form = ImageFormat.of(ds)
-    photometric, data = _all_raw(ds, form)
-    if form.is_float:
-        _put(result, form.keyword, data)
-        return
-    vr = "OB" if form.cell.itemsize == 1 else "OW"
-    result[_PIXEL_DATA] = DataElement(_PIXEL_DATA, vr, data + b"\0" * (len(data) % 2))
-    if not form.is_encapsulated:
-        return
-    _put(result, "PhotometricInterpretation", photometric)
-    if form.samples > 1:
-        _put(result, "PlanarConfiguration", 0)
-    if form.transfer_syntax in _DCT and result.get("LossyImageCompression") != "01":
-        _put(result, "LossyImageCompression", "01")
+    frames = _alike(stored_frames(ds))
+    first = next(frames)
+    planar = 0 if form.is_encapsulated else form.planar
+    size = _native_size(first)
+    head, tail = _around_pixels(ds, first, first.photometric, planar, implicit=implicit)
+    vr = _FLOAT_VRS.get(form.keyword) or (b"OB" if form.cell.itemsize == 1 else b"OW")
+    yield head + _element(_TAGS[form.keyword], vr, size + size % 2, implicit=implicit)
+    yield from _native(chain([first], frames), planar)
+    yield b"\0" * (size % 2) + tail
+
+
+def _native_size(frame: StoredFrame) -> int:
+    form = frame.form
+    samples = form.frames * form.frame_pixels
+    size = -(-samples // 8) if form.bits_allocated == 1 else samples * form.cell.itemsize
+    if size > _MAX_BYTES:
+        raise CannotRender("the decoded pixels are too long for one element")
+    return size
+
+
+def _native(frames: Iterable[StoredFrame], planar: int) -> Iterator[bytes]:
+    """Yield frames; single bits of one follow those of the other without a gap (PS3.5 8.1.1)."""
+    rest = np.empty(0, np.uint8)
+    for frame in frames:
+        if frame.form.bits_allocated != 1:
+            yield native_bytes(frame, planar)
+            continue
+        bits = np.concatenate([rest, frame.cells.ravel()])
+        whole = len(bits) - len(bits) % 8
+        rest = bits[whole:]
+        yield np.packbits(bits[:whole], bitorder="little").tobytes()
+    yield np.packbits(rest, bitorder="little").tobytes()
+
+
+def _with_codestreams(ds: Dataset, codec: Codec) -> Iterator[bytes]:
+    frames = _alike(stored_frames(ds))
+    first = next(frames)
+    data = encoded_frame(first, codec)
+    photometric = codec.rgb if first.photometric == "RGB" else first.photometric
+    head, tail = _around_pixels(ds, first, photometric, codec.planar, implicit=False)
+    yield head + _element(_TAGS["PixelData"], b"OB", _UNDEFINED, implicit=False) + _item(b"")
+    yield _item(data)
+    for frame in frames:
+        yield _item(encoded_frame(frame, codec))
+    yield _END_OF_ITEMS + tail
+
+
+def _alike(frames: Iterator[StoredFrame]) -> Iterator[StoredFrame]:
+    """Yield frames of one colour model, since a data set can name one only."""
+    first = next(frames)
+    yield first
+    for frame in frames:
+        if frame.photometric != first.photometric:
+            raise CannotRender(f"frames are {first.photometric} and {frame.photometric}")
+        yield frame
+
+
+def _around_pixels(
+    ds: Dataset, frame: StoredFrame, photometric: str, planar: int, *, implicit: bool
+) -> tuple[bytes, bytes]:
+    """Return the encoded elements before and behind the pixels, saying what those are now."""
+    result, form = copied(ds, implicit=implicit), frame.form
+    if photometric != form.photometric:
+        put(result, "PhotometricInterpretation", photometric)
+    if form.samples > 1 and not form.is_subsampled:
+        put(result, "PlanarConfiguration", planar)
+    if form.transfer_syntax in codecs.DCT and result.get("LossyImageCompression") != "01":
+        put(result, "LossyImageCompression", "01")
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         result.pop(keyword, None)
+    return written_around(result, _TAGS[form.keyword], implicit=implicit)
 
 
-def _put(ds: Dataset, keyword: str, value: object) -> None:
-    """Set an element anew: the old one belongs to the caller's data set too."""
-    ds.pop(keyword, None)
-    setattr(ds, keyword, value)
+def _element(tag: int, vr: bytes, size: int, *, implicit: bool) -> bytes:
+    start = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    return start + (b"" if implicit else vr + b"\0\0") + struct.pack("<I", size)
 
 
-def _all_raw(ds: Dataset, form: ImageFormat) -> tuple[str, bytes]:
-    """Return the colours and the bytes of all frames, laid out as PS3.5 8.1 says."""
-    planar = 0 if form.is_encapsulated else form.planar
-    photometric, parts = form.photometric, []
-    for index in range(form.frames):
-        frame = stored_frame(ds, index)
-        if form.is_encapsulated:
-            photometric = frame.photometric
-        parts.append(frame.cells.tobytes() if form.bits_allocated == 1 else _raw(frame, planar))
-    data = b"".join(parts)
-    if form.bits_allocated == 1:  # bits of one frame follow those of the other without a gap
-        data = np.packbits(np.frombuffer(data, np.uint8), bitorder="little").tobytes()
-    return photometric, data
-
-
-def _written(ds: Dataset, *, implicit: bool) -> bytes:
-    file = DicomBytesIO()
-    file.is_implicit_VR, file.is_little_endian = implicit, True
-    write_dataset(file, ds)
-    return file.getvalue()
+def _item(data: bytes) -> bytes:
+    return _ITEM + struct.pack("<I", len(data)) + data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,6 +27,26 @@ _GIVEN = {
     "F": ["Élise", "Claire", "Aurélie", "Françoise", "Jeanne", "Agnès", "Léa", "Michèle", "Odile"],
     "M": ["Rémi", "Luc", "Gérard", "Théo", "Benoît", "Étienne", "Paul", "Stéphane", "Marcel"],
 }
+_MORE_GIVEN = {
+    "F": ["Camille", "Nathalie", "Sandrine", "Valérie", "Fatima", "Yasmine", "Océane", "Maëlle",
+          "Chantal", "Monique", "Solène", "Pauline", "Inaya", "Marguerite", "Anne", "Lucie"],
+    "M": ["Nicolas", "Karim", "Mohamed", "Frédéric", "Loïc", "Gaël", "Hugo", "Émile", "Jean",
+          "Michel", "Thierry", "Raphaël", "Sébastien", "Yves", "Antoine", "Bruno"],
+}  # fmt: skip
+# Syllables of French family names: Bonnard, Chabaud, Delorme, Ferrier, Vialette...
+_BEGINNINGS = [
+    "Ba", "Bé", "Bo", "Bru", "Ca", "Cha", "Che", "Co", "Cour", "Da", "De", "Du", "Es", "Fa",
+    "Fe", "Fo", "Ga", "Gi", "Gou", "Gué", "Jo", "La", "Le", "Lou", "Ma", "Mé", "Mo", "Na", "Or",
+    "Pa", "Pé", "Pou", "Ra", "Ri", "Ro", "Sa", "Ser", "Ta", "Va", "Vi",
+]  # fmt: skip
+_MIDDLES = [
+    "", "b", "ch", "d", "ll", "l", "mm", "nn", "n", "r", "rr", "ss", "t", "v", "z", "lan",
+    "mar", "nar", "rel", "ril", "sel", "ton", "ver", "vil",
+]  # fmt: skip
+_ENDINGS = [
+    "ard", "aud", "eau", "el", "elle", "et", "ette", "ier", "ière", "in", "on", "ot", "ou",
+    "and", "an", "ais", "ois", "eux", "ert", "ac", "ade", "as", "é", "y",
+]  # fmt: skip
 REFERRERS = ["Rousset^Aimé^^Dr", "Bouchard^Cécile^^Dr", "Nguyên^Minh^^Dr", "Pascal^Bérengère^^Dr"]
 SERVICES = ["Urgences", "Pneumologie", "Gastro-entérologie", "Orthopédie", "Médecine interne"]
 
@@ -65,6 +86,22 @@ def patient(number: int, seed: int) -> Patient:
 def _drawn(rng: np.random.Generator) -> tuple[str, str, str]:
     sex = str(rng.choice(["F", "M"]))
     return str(rng.choice(_FAMILY)), str(rng.choice(_GIVEN[sex])), sex
+
+
+def drawn_name(rng: random.Random) -> tuple[str, str]:
+    """Return (a name as PN, sex) out of thousands of names, now and then a double one."""
+    sex = rng.choice("FM")
+    family = rng.choice(_KNOWN)[0] if rng.random() < 0.05 else _made_family(rng)
+    if rng.random() < 0.1:
+        family = f"{family}-{_made_family(rng)}"
+    given = rng.choice(_GIVEN[sex] + _MORE_GIVEN[sex])
+    if rng.random() < 0.2:
+        given = f"{given}-{rng.choice(_GIVEN[sex])}"
+    return f"{family}^{given}", sex
+
+
+def _made_family(rng: random.Random) -> str:
+    return rng.choice(_BEGINNINGS) + rng.choice(_MIDDLES) + rng.choice(_ENDINGS)
 
 
 def uid(*parts: object) -> str:

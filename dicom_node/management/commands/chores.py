@@ -9,7 +9,7 @@ from pacs_common.processes import StopSignals
 
 
 class Command(BaseCommand):
-    help = "Compute digests and forget expired tickets until stopped."
+    help = "Compute digests, forward, report commitments and tidy until stopped."
 
     def handle(self, **options: object) -> None:
         """Work until SIGTERM or SIGINT."""

@@ -1,12 +1,14 @@
-"""`manage.py node echo HOST PORT`: C-ECHO a peer."""
+"""`manage.py node echo HOST PORT` or `--to AE_TITLE`: C-ECHO a peer."""
 
 import argparse
+import time
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dicom_node.config import CONFIG
-from dicom_node.dimse import send
-from pacs_common.errors import PeerUnreachable
+from dicom_node.dimse.scu import send
+from dicom_node.management import peer_arguments
+from pacs_common.errors import ArgensError
 
 
 class Command(BaseCommand):
@@ -14,16 +16,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the peer."""
-        parser.add_argument("host")
-        parser.add_argument("port", type=int)
-        parser.add_argument("--called", default="ANY-SCP", help="the peer's AE title")
-        parser.add_argument("--calling", default=CONFIG.ae_title, help="our AE title")
+        parser.add_argument("peer", nargs="*", help=peer_arguments.USAGE)
+        peer_arguments.add(parser)
 
-    def handle(self, host: str, port: int, **options: str) -> None:
+    def handle(self, peer: list[str], **options: Any) -> None:
         """Echo, and say so; or fail with the peer's reason."""
-        called, calling = options["called"], options["calling"]
+        remote, _ = peer_arguments.named(peer, options)
+        began = time.monotonic()
         try:
-            send.echo(host, port, called_ae=called, calling_ae=calling)
-        except PeerUnreachable as error:
+            send.echo(remote)
+        except ArgensError as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"{called} at {host}:{port} answers")
+        self.stdout.write(f"{remote} answers ({1000 * (time.monotonic() - began):.0f} ms)")

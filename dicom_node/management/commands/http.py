@@ -15,8 +15,11 @@ def argv() -> list[str]:
     return [
         sys.executable, "-m", "gunicorn", "dicom_node.wsgi:application",
         "--bind", f"{CONFIG.http_bind}:{CONFIG.http_port}",
-        "--worker-class", "gthread", "--workers", str(WORKERS), "--threads", str(THREADS),
+        "--worker-class", "dicom_node.worker.StayingThreads",
+        "--workers", str(WORKERS), "--threads", str(THREADS),
         "--timeout", "120", "--graceful-timeout", "5", "--no-control-socket",
+        # callers keep idle connections for 5 s: they close first, so no request meets a closed one
+        "--keep-alive", "20",
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`manage.py node send HOST PORT PATH...`: C-STORE files to a peer, with a progress bar."""
+"""`manage.py node send HOST PORT PATH...` (or `--to AE_TITLE PATH...`): C-STORE files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from dicom_node.config import CONFIG
-from dicom_node.dimse import send
-from pacs_common.errors import PeerUnreachable
+from dicom_node.dimse.association.status import code_of
+from dicom_node.dimse.scu import send
+from dicom_node.dimse.scu.delivery import Delivered
+from dicom_node.management import peer_arguments
 
 
 class Command(BaseCommand):
@@ -20,32 +22,28 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the peer and the files."""
-        parser.add_argument("host")
-        parser.add_argument("port", type=int)
-        parser.add_argument("paths", nargs="+", type=Path)
-        parser.add_argument("--called", default="ANY-SCP", help="the peer's AE title")
-        parser.add_argument("--calling", default=CONFIG.ae_title, help="our AE title")
+        parser.add_argument("words", nargs="+", help=f"{peer_arguments.USAGE}; then PATH...")
+        peer_arguments.add(parser)
 
-    def handle(self, host: str, port: int, paths: list[Path], **options: str) -> None:
+    def handle(self, words: list[str], **options: Any) -> None:
         """Send, and fail with a line for each file that was not taken."""
-        files = list(_files(paths))
+        remote, paths = peer_arguments.named(words, options)
+        files = list(_files([Path(path) for path in paths]))
         if not files:
             raise CommandError("no files there to send")
-        called, calling = options["called"], options["calling"]
-        results = send.store(files, host, port, called_ae=called, calling_ae=calling)
-        failed = []
-        try:
-            for sent in tqdm(results, f"to {called}", len(files), unit="img", file=sys.stderr):
-                if sent.status is None or not _is_taken(sent.status):
-                    failed.append(sent)
-        except PeerUnreachable as error:
-            raise CommandError(str(error)) from None
+        failed: list[Delivered] = []
+        results = send.files(files, remote)
+        for sent in tqdm(results, f"to {remote.ae_title}", len(files), unit="img", file=sys.stderr):
+            if sent.is_lost:
+                raise CommandError(sent.reason)
+            if not sent.is_taken:
+                failed.append(sent)
         for sent in failed:
-            code = "" if sent.status is None else f"0x{sent.status:04X} "
-            self.stderr.write(f"{sent.path}: {code}{sent.reason}")
+            code = "" if sent.status is None else f"{code_of(sent.status)} "
+            self.stderr.write(f"{sent.item.path}: {code}{sent.reason}")
         if failed:
             raise CommandError(f"{len(failed)} of {len(files)} files were not taken")
-        self.stdout.write(f"{len(files)} files sent to {called}")
+        self.stdout.write(f"{len(files)} files sent to {remote.ae_title}")
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -56,7 +54,3 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield from sorted(file for file in path.rglob("*") if file.is_file())
         else:
             yield path
-
-
-def _is_taken(status: int) -> bool:
-    return status == 0x0000 or status in (0xB000, 0xB006, 0xB007)  # PS3.4 B.2.3: warnings

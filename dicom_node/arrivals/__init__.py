@@ -1,0 +1,1 @@
+"""What came to this node: studies as they arrive, and what each association brought."""

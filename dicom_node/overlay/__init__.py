@@ -1,0 +1,1 @@
+"""What corrections change in an object as it leaves; its stored bytes stay (custody rule 10)."""

@@ -1,0 +1,1 @@
+"""What is made before it is asked for: frames, thumbnails, metadata of series."""
