@@ -9,6 +9,7 @@ workers = 2
 threads = 8
 timeout = 60
 graceful_timeout = 5
+keepalive = 20  # callers keep idle connections for 5 s: they close first
 control_socket_disable = True  # it would lie in the home folder, one for all roles
 
 logconfig_dict = logs.configuration(CONFIG.log_level)

@@ -152,6 +152,15 @@ class NodeState(models.Model):
     disk = models.JSONField(default=dict)
 
 
+class AuditLine(models.Model):
+    """One act of an operator, or the outcome of a job: written once, collected by the portal."""
+
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=16)
+    by = models.CharField(max_length=200)
+    details = models.JSONField(default=dict)
+
+
 class KnownVault(models.Model):
     """A vault that this catalogue speaks of; another one in its place is refused."""
 

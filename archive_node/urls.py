@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from archive_node.api import jobs, status, volumes
+from archive_node.api import audit, jobs, status, volumes
 
 urlpatterns = [
     path("api/status", status.status),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/jobs/<int:job_id>/retry", jobs.retry),
     path("api/volumes", volumes.volumes),
     path("api/studies/<str:study_uid>", volumes.study),
+    path("api/audit/lines", audit.lines),
     path("healthz", status.healthz),
     path("readyz", status.readyz),
     path("metrics", status.metrics),

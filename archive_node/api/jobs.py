@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 
+from archive_node import trail
 from archive_node.api.guard import body, ticketed
 from archive_node.jobs import dispatch, states
 from archive_node.models import Job
@@ -61,7 +62,7 @@ def job(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
 @ticketed(POST="archive.operate")
 def retry(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
     """Queue a failed job again."""
-    again = states.retry(_found(job_id))
+    again = states.retry(_found(job_id), ticket.subject)
     dispatch.send(again.id)
     return JsonResponse({"job": as_json(again)}, status=202)
 
@@ -88,7 +89,9 @@ def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
     recall_suffices = kind == Job.Kind.RECALL and "archive.recall" in ticket.scopes
     ticket.require("archive.recall" if recall_suffices else "archive.operate", study_uid)
     requested_by = _printable(str(wanted.get("requested_by") or ticket.subject))
-    made, _ = dispatch.request(kind, node, study_uid, requested_by)
+    made, new = dispatch.request(kind, node, study_uid, requested_by)
+    about = {"job": made.id, "operation": kind, "node": node, "new": new}
+    trail.note("asked", requested_by, **about, study_uid=study_uid)
     return JsonResponse({"job": as_json(made)}, status=202)
 
 

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from archive_node import nodes
+from archive_node import nodes, trail
 from archive_node.models import Job
 from archive_node.steps.work import LeaseLost
 from pacs_common import errors
@@ -65,8 +65,8 @@ def claim(job_id: int) -> Lease | None:
             return Lease(job)
 
 
-def retry(job: Job) -> Job:
-    """Queue a failed job again, at once; raises Conflict where it has not failed."""
+def retry(job: Job, by: str) -> Job:
+    """Queue a failed job again for `by`, at once; raises Conflict where it has not failed."""
     with transaction.atomic():
         twin = Job.objects.filter(
             kind=job.kind, node=job.node, study_uid=job.study_uid,
@@ -78,8 +78,10 @@ def retry(job: Job) -> Job:
         moved = Job.objects.filter(id=job.id, state=State.FAILED).update(
             state=State.QUEUED, attempts=0, error="", due_at=now, updated_at=now
         )
-    if moved != 1:
-        raise errors.Conflict(f"job {job.id} has not failed")
+        if moved != 1:
+            raise errors.Conflict(f"job {job.id} has not failed")
+        about = {"job": job.id, "operation": job.kind, "node": job.node}
+        trail.note("retried", by, **about, study_uid=job.study_uid)
     job.refresh_from_db()
     return job
 
@@ -90,6 +92,7 @@ class Lease:
     def __init__(self, job: Job) -> None:
         self.job_id, self.kind, self.attempts = job.id, job.kind, job.attempts
         self.node, self.study_uid = job.node, job.study_uid
+        self._requested_by = job.requested_by
         self._token = job.token
         self._lost = threading.Event()
         self._instances = self._bytes = 0
@@ -139,13 +142,17 @@ class Lease:
 
     def finish(self) -> None:
         """running -> done."""
-        self._update(state=State.DONE, lease_until=None, error=self._note, **self._progress())
+        with transaction.atomic():
+            self._update(state=State.DONE, lease_until=None, error=self._note, **self._progress())
+            self._tell("job-done", self._note)
 
     def fail(self, reason: str) -> None:
         """running -> failed, with a line that says why."""
-        self._update(
-            state=State.FAILED, lease_until=None, error=_one_line(reason), **self._progress()
-        )
+        with transaction.atomic():
+            self._update(
+                state=State.FAILED, lease_until=None, error=_one_line(reason), **self._progress()
+            )
+            self._tell("job-failed", _one_line(reason))
 
     def postpone(self, reason: str) -> None:
         """running -> queued, due after a pause that grows; failed after the last attempt."""
@@ -159,6 +166,13 @@ class Lease:
             error=_one_line(reason),
             due_at=timezone.now() + pause,
         )
+
+    def _tell(self, kind: str, why: str) -> None:
+        """Put the outcome into the audit, in the transaction that makes it one."""
+        about = {"job": self.job_id, "operation": self.kind, "node": self.node}
+        counts = self._progress() | {"attempts": self.attempts}
+        told = about | counts | {"study_uid": self.study_uid, "why": why}
+        trail.note(kind, self._requested_by, **told)
 
     def _progress(self) -> dict[str, int]:
         return {"instances_done": self._instances, "bytes_done": self._bytes}

@@ -14,6 +14,7 @@ from archive_node.vault import volume
 from archive_node.vault.base import MemberExists, Vault
 from pacs_common import errors
 
+_CORRECTIONS = {"corrected", "correction-undone"}  # kinds of the node's records
 _STUDY_FACTS = ("patient_key", "modalities", "study_date", "description")
 
 
@@ -33,7 +34,7 @@ def migrate(work: Work, vault: Vault) -> None:
         for instance in manifest.instances
         if instance.key not in already and instance.availability == "ONLINE"
     ]
-    if not wanted:
+    if not wanted and not _tells_of_a_correction(work, manifest):
         return
     elsewhere = [
         {
@@ -51,6 +52,17 @@ def migrate(work: Work, vault: Vault) -> None:
     vault.check_fits(member.size_bytes)
     name, label = _written(work, vault, manifest, member, wanted)
     _note_copy(work, vault, manifest.revision, name, label)
+
+
+def _tells_of_a_correction(work: Work, manifest: Manifest) -> bool:
+    """Whether the node's records tell of a correction that no member here may hold yet.
+
+    It adds no instance: its revision is a member of records alone (custody rule 10).
+    """
+    good = Copy.objects.filter(node=work.node, study_uid=work.study_uid, bad_since=None)
+    newest = good.order_by("-revision").first()
+    kinds = {str(record.get("kind")) for record in manifest.raw.get("journal", [])}
+    return newest is not None and newest.revision < manifest.revision and bool(kinds & _CORRECTIONS)
 
 
 def _document(

@@ -11,6 +11,7 @@ from archive_node.catalogue import Held, doubt, held, mark_bad
 from archive_node.models import CopiedInstance, Plan
 from archive_node.steps import manifest as manifests
 from archive_node.steps.manifest import Manifest
+from archive_node.steps.receipts import receipt
 from archive_node.steps.work import Work
 from archive_node.vault.base import Vault
 from pacs_common import errors
@@ -62,7 +63,7 @@ def _open_plan(work: Work, sound: Held) -> Plan | None:
         return None
     if plan.answer is not None:
         return plan if plan.answer["evicted"] else None
-    receipts = {key: _receipt(row) for key, row in sound.items()}
+    receipts = {key: receipt(row) for key, row in sound.items()}
     if all(
         receipts.get((named["sop_instance_uid"], named["stored_sha256"])) == named
         for named in plan.body["instances"]
@@ -96,7 +97,7 @@ def _kept_plan(work: Work, manifest: Manifest, named: list[CopiedInstance]) -> P
         "study_uid": work.study_uid,
         "revision": manifest.revision,
         "recalls": manifest.recalls,
-        "instances": [_receipt(row) for row in named],
+        "instances": [receipt(row) for row in named],
     }
     with work.fenced():
         return Plan.objects.create(
@@ -106,21 +107,6 @@ def _kept_plan(work: Work, manifest: Manifest, named: list[CopiedInstance]) -> P
             study_uid=work.study_uid,
             body=body,
         )
-
-
-def _receipt(row: CopiedInstance) -> dict[str, Any]:
-    return {
-        "sop_instance_uid": row.sop_instance_uid,
-        "stored_sha256": row.stored_sha256,
-        "copies": [
-            {
-                "vault": row.copy.vault,
-                "volume": row.copy.volume,
-                "member": row.copy.member,
-                "verified_at": row.copy.verified_at.isoformat(),
-            }
-        ],
-    }
 
 
 def _asked(work: Work, plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.utils import timezone
 from archive_node.catalogue import held, mark_bad, note_verified
 from archive_node.models import Copy
 from archive_node.steps import manifest as manifests
+from archive_node.steps import receipts
 from archive_node.steps.manifest import Manifest
 from archive_node.steps.work import Work
 from archive_node.vault import volume
@@ -47,6 +48,7 @@ def _conclude(work: Work, manifest: Manifest) -> None:
     if not unproven:  # else something arrived meanwhile: the next copy job brings it
         with work.fenced():
             note_verified(work.node, work.study_uid, manifest.revision)
+    receipts.tell(work, proven, manifest)
 
 
 def _prove(work: Work, vault: Vault, copy: Copy, digests: dict[str, str | None]) -> str:
