@@ -17,6 +17,11 @@ SECRET_KEY = env.secret(
     "Signs sessions and forms; generated at first start unless given.",
     kept_in=DATA_DIR / "secret.key",
 )
+REGISTRY_KEY = env.text(
+    "PACS_REGISTRY_KEY",
+    "",
+    "Encrypts the passwords of foreign servers; empty for a key made of PACS_SECRET_KEY.",
+)
 DATABASE_URL = env.text("PACS_DATABASE_URL", "", "Database; empty means SQLite in the data folder.")
 HTTP_BIND = env.text("PACS_HTTP_BIND", "127.0.0.1", "Address that the pages are served on.")
 HTTP_PORT = env.integer("PACS_HTTP_PORT", 8000, "Port of the pages.", low=1, high=65535)
@@ -31,6 +36,20 @@ NODES = env.pairs("PACS_NODES", "", "Nodes to register at start, NAME=url,NAME=u
 NODE_TIMEOUT_S = env.number(
     "PACS_NODE_TIMEOUT_S", 5.0, "Seconds until a node that does not answer is given up.", low=0.1
 )
+VIEWER_DIR = env.path(
+    "PACS_VIEWER_DIR",
+    DATA_DIR / "full-viewer",
+    "Folder in which `install-viewer` puts the full viewer (OHIF).",
+)
+STOW_NODE = env.text(
+    "PACS_STOW_NODE", "", "Server of new exams that no rule of IT places; empty for the first one."
+)
+IMPORT_BYTES = env.integer(
+    "PACS_IMPORT_BYTES",
+    8 << 30,
+    "Most bytes that one import of a medium may hold, unpacked.",
+    low=1 << 20,
+)
 ARCHIVE_URL = env.text("PACS_ARCHIVE_URL", "", "Address of the archive node; empty without one.")
 DEMO_ACCOUNTS_FILE = env.text(
     "PACS_DEMO_ACCOUNTS_FILE",
@@ -38,10 +57,74 @@ DEMO_ACCOUNTS_FILE = env.text(
     "Where `run` writes the demo people's passwords and tokens, made once; empty for none.",
 )
 SESSION_S = env.integer("PACS_SESSION_S", 8 * 3600, "Seconds until a login ends.", low=60)
+SESSION_IDLE_S = env.integer(
+    "PACS_SESSION_IDLE_S", 3600, "Seconds without an act after which a login ends.", low=60
+)
+OUTSIDE_SESSION_S = env.integer(
+    "PACS_OUTSIDE_SESSION_S", 1800, "Seconds until a login from outside ends.", low=60
+)
+INSIDE_NETWORKS = env.networks(
+    "PACS_INSIDE_NETWORKS",
+    "",
+    "The hospital's own networks (CIDR, by comma); from outside of them a second step is always "
+    "asked. Empty: everywhere is inside.",
+)
+TRUSTED_PROXIES = env.networks(
+    "PACS_TRUSTED_PROXIES",
+    "",
+    "Reverse proxies (CIDR, by comma) whose X-Forwarded-For tells where a request comes from.",
+)
 LOGIN_FAILURES = env.integer(
     "PACS_LOGIN_FAILURES", 5, "Wrong passwords until an account and address are locked.", low=1
 )
+LINK_S = env.integer(
+    "PACS_LINK_S", 86400, "Seconds for which a one-time link to choose a password is good.", low=60
+)
+ADDRESS_FAILURES = env.integer(
+    "PACS_ADDRESS_FAILURES", 50, "Failed logins until an address is locked for all names.", low=1
+)
+ACCOUNT_FAILURES = env.integer(
+    "PACS_ACCOUNT_FAILURES", 25, "Failed logins until an account is locked everywhere.", low=1
+)
 LOCKOUT_S = env.integer("PACS_LOCKOUT_S", 900, "Seconds that such a lock lasts.", low=1)
+AUDIT_COLLECT_S = env.number(
+    "PACS_AUDIT_COLLECT_S",
+    60.0,
+    "Seconds between two collections of the nodes' and the archive's audit.",
+    low=1,
+)
+AUDIT_SYSLOG_HOST = env.text(
+    "PACS_AUDIT_SYSLOG_HOST",
+    "",
+    "Receiver of the audit as DICOM audit messages by syslog over TLS; empty for none.",
+)
+AUDIT_SYSLOG_PORT = env.integer(
+    "PACS_AUDIT_SYSLOG_PORT", 6514, "Port of that receiver.", low=1, high=65535
+)
+AUDIT_SYSLOG_CA = env.text(
+    "PACS_AUDIT_SYSLOG_CA",
+    "",
+    "File of the authorities, PEM, that may vouch for that receiver; empty for the system's.",
+)
+AUDIT_SYSLOG_CERT = env.text(
+    "PACS_AUDIT_SYSLOG_CERT",
+    "",
+    "File of the certificate, PEM, that the portal shows that receiver; empty for none.",
+)
+AUDIT_SYSLOG_KEY = env.text(
+    "PACS_AUDIT_SYSLOG_KEY", "", "File of that certificate's key, PEM; empty if it is in the same."
+)
+AUDIT_ANCHOR_FILE = env.path(
+    "PACS_AUDIT_ANCHOR_FILE",
+    DATA_DIR / "audit-anchors.jsonl",
+    "File to which the end of the audit's chain is written, best on another machine's disk.",
+)
+BREAK_GLASS_S = env.integer(
+    "PACS_BREAK_GLASS_S",
+    4 * 3600,
+    "Seconds for which an exam is open to a person who broke the glass.",
+    low=60,
+)
 LOG_LEVEL = env.text("PACS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 
 if LOG_LEVEL not in LOG_LEVELS:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
-from pacs_common.errors import ArgensError
+from pacs_common.errors import ArgensError, BadInput
 from pacs_common.logs import trace_id
 from pacs_web.accounts.guard import problem_response
+from pacs_web.federation.passing import as_ours
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -74,6 +76,7 @@ def explain_errors(get_response: GetResponse) -> GetResponse:
     def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, ArgensError):
             return None
+        error = as_ours(error)
         if request.path.startswith(INTERFACES):
             return problem_response(error)
         return render(request, "pages/error.html", {"error": error}, status=error.http_status)
@@ -82,11 +85,18 @@ def explain_errors(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def unreadable(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer what Django cannot read (a host, a form, too much of it), without asking for more."""
+    if request.path.startswith(INTERFACES):
+        return problem_response(BadInput("the request cannot be read, or is too large"))
+    return HttpResponse(render_to_string("pages/400.html"), status=400)
+
+
 def _wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:
     """Say what an address is for; Django's own answer is an empty page (RFC 9110 15.5.6)."""
     if request.path.startswith(INTERFACES):
         document = {"type": "about:blank", "title": "Method not allowed", "status": 405}
-        document["detail"] = f"{request.path} answers to {allowed}"
+        document["detail"] = f"this address answers to {allowed}"
         response: HttpResponse = JsonResponse(
             document, status=405, content_type="application/problem+json"
         )

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from pacs_common import VERSION
-from pacs_web.audit.models import AuditEvent
+from pacs_web.audit.models import AuditEvent, AuditSource
 from pacs_web.nodes.models import Node
 
 
@@ -61,7 +61,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     Gauge("argens_portal_info", "Version.", ["version"], registry=registry).labels(VERSION).set(1)
     Gauge("argens_portal_nodes", "Registered nodes.", registry=registry).set(Node.objects.count())
-    Gauge("argens_portal_audit_events", "Audit rows.", registry=registry).set(
-        AuditEvent.objects.count()
+    last = (
+        AuditEvent.objects.order_by("-id").values_list("id", flat=True).first()
+    )  # counting reads all
+    Gauge("argens_portal_audit_events", "Audit rows ever written.", registry=registry).set(
+        last or 0
     )
+    silent = AuditSource.objects.exclude(problem="").count()
+    Gauge("argens_portal_audit_silent", "Servers not collected.", registry=registry).set(silent)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

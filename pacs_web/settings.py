@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "pacs_web.audit",
     "pacs_web.federation",
     "pacs_web.nodes",
+    "pacs_web.studies",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -33,14 +34,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "pacs_web.accounts.addresses.believe_proxies",
     "pacs_web.middleware.trace_requests",
     "pacs_web.middleware.send_security_headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "pacs_web.accounts.sessions.end_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "pacs_web.middleware.explain_errors",
@@ -54,6 +58,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "pacs_web.menu.menu",
@@ -95,8 +100,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGOUT_REDIRECT_URL = "login"
 
+PASSWORD_RESET_TIMEOUT = config.LINK_S
 AXES_FAILURE_LIMIT = config.LOGIN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=config.LOCKOUT_S)
+AXES_HANDLER = "pacs_web.accounts.lockout.BroadHandler"
+AXES_SENSITIVE_PARAMETERS = ["code"]
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 AXES_RESET_ON_SUCCESS = True
@@ -115,6 +123,11 @@ CSRF_COOKIE_SECURE = config.HTTPS
 CSRF_FAILURE_VIEW = "pacs_web.pages.stale_form"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if config.HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = config.HTTPS
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", "^api/introspect$"]  # by machines
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if config.HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = config.HTTPS
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # a hospital's host is on no browser's preload list
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 
@@ -122,7 +135,11 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect or forget
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LANGUAGE_COOKIE_NAME = "argens_language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = config.HTTPS
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Europe/Paris"

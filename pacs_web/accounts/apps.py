@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_migrate
 
 
@@ -7,6 +8,9 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
+        from pacs_web.accounts import checks  # noqa: F401 - registers itself
         from pacs_web.accounts.groups import ensure_groups
+        from pacs_web.accounts.sessions import begin
 
+        user_logged_in.connect(begin, dispatch_uid="begin-session")
         post_migrate.connect(ensure_groups, sender=self)

@@ -12,7 +12,9 @@ from django.db import transaction
 
 from pacs_web.accounts import tokens
 from pacs_web.accounts.models import Account
-from pacs_web.accounts.rights import GROUPS, Right
+from pacs_web.accounts.rights import GROUPS
+
+PEOPLE = ("clinician", "technologist", "it", "archivist")
 
 
 def ensure_demo_accounts(file: Path) -> bool:
@@ -24,7 +26,7 @@ def ensure_demo_accounts(file: Path) -> bool:
     if file.exists():
         return False
     with transaction.atomic():
-        people = {name: _make(name) for name in GROUPS}
+        people = {name: _make(name) for name in PEOPLE}
         _write(file, json.dumps(people, indent=2) + "\n")
     return True
 
@@ -36,7 +38,7 @@ def _make(name: str) -> dict[str, str]:
     account.save()
     account.groups.set([Group.objects.get(name=name)])
     account.api_tokens.filter(label="demo").delete()
-    scopes = [tokens.DICOMWEB] if Right.VIEW in GROUPS[name] else []
+    scopes = [scope for scope, right in tokens.SCOPE_NEEDS.items() if right in GROUPS[name]]
     return {"password": password, "token": tokens.create(account, scopes, label="demo")}
 
 

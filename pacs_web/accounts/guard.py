@@ -1,8 +1,7 @@
-"""The guards that stand at each view: who is it, and may this person do that?"""
+"""The guards that stand at each view: who is it, and may this person do that with this exam?"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -10,32 +9,50 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from pacs_common.errors import ArgensError, NotAuthenticated, Refused, problem
-from pacs_web.accounts import tokens
+from pacs_web.accounts import exams, tokens
+from pacs_web.accounts.models import Duty
+from pacs_web.accounts.policy import Decision
+from pacs_web.accounts.reach import remembered
 from pacs_web.accounts.rights import Right
+from pacs_web.accounts.signals import access_refused
 
 View = Callable[..., Any]
-_STUDY = re.compile(r"studies/(?P<uid>[0-9.]{1,64})(?![^/])")
-access_refused = Signal()  # request, right, study_uid: the audit listens
+DUTY_PAGES = {Duty.PASSWORD: "account-password", Duty.TWO_STEPS: "account-two-steps"}
 CHALLENGE = 'Bearer realm="Argens", Basic realm="Argens (token as password)"'
 
 
-def requires(right: Right) -> Callable[[View], View]:
-    """Guard a page: a stranger is sent to the login, a person without `right` gets 403."""
+def requires(right: Right, *, exam: bool = True) -> Callable[[View], View]:
+    """Guard a page: a stranger is sent to the login, a person without `right` gets 403.
+
+    So does a person whose rights do not reach the exams that are named; who may break the glass
+    is asked for a reason. `exam=False` is for a page that shows nothing of the exam it names.
+    """
 
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if not request.user.is_authenticated:
                 return to_login(request)
+            if _duty(request):
+                return redirect(DUTY_PAGES[_duty(request)])
+            named = exams.named_in(request, kwargs)
             if not request.user.has_right(right):
-                _tell_refused(request, right, kwargs)
+                _tell_refused(request, right, named)
                 raise PermissionDenied(right)
-            return view(request, *args, **kwargs)
+            with remembered(request.user.get_username()) as reach:
+                closed = exams.first_closed(request, right, named) if exam else None
+                if closed is None:
+                    request.glass_broken_for = reach.granted.intersection(named)
+                    return view(request, *args, **kwargs)
+            _tell_refused(request, right, [closed[0]])
+            if closed[1] is Decision.DENIED:
+                raise PermissionDenied(right)
+            return _glass_page(request, closed[0])
 
         guarded.required_right = right  # type: ignore[attr-defined]
         return guarded
@@ -43,10 +60,42 @@ def requires(right: Right) -> Callable[[View], View]:
     return guard
 
 
-def _tell_refused(request: HttpRequest, right: Right, asked: dict[str, Any]) -> None:
+def own_account(duty: Duty = Duty.NONE) -> Callable[[View], View]:
+    """Guard a page of a person's own account: every person has one, no stranger.
+
+    It is open, too, to whoever must do `duty` before anything else.
+    """
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if not request.user.is_authenticated:
+                return to_login(request)
+            if _duty(request) not in {Duty.NONE, duty}:
+                return redirect(DUTY_PAGES[_duty(request)])
+            return view(request, *args, **kwargs)
+
+        guarded.own_account = True  # type: ignore[attr-defined]
+        return guarded
+
+    return guard
+
+
+def _duty(request: HttpRequest) -> Duty:
+    kept = getattr(request, "open_session", None)
+    return Duty(kept.duty) if kept is not None else Duty.NONE
+
+
+def _glass_page(request: HttpRequest, study_uid: str) -> HttpResponse:
+    """Say that the exam is another department's, and ask for the reason to open it all the same."""
+    page = request.get_full_path() if request.method == "GET" else "/"
+    context = {"study_uid": study_uid, "next": page}
+    return render(request, "accounts/glass.html", context, status=403)
+
+
+def _tell_refused(request: HttpRequest, right: Right, studies: list[str]) -> None:
     """Tell the audit of a refusal, with the study where the address names one."""
-    named = _STUDY.search(str(asked.get("path", "")))
-    study_uid = str(asked.get("study_uid") or (named["uid"] if named else ""))
+    study_uid = studies[0] if studies else ""
     access_refused.send(Right, request=request, right=right, study_uid=study_uid)
 
 
@@ -79,13 +128,16 @@ def requires_api(right: Right, scope: str) -> Callable[[View], View]:
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            named = exams.named_in(request, kwargs)
             try:
                 _admit(request, right, scope)
+                with remembered(request.user.get_username()):
+                    _require_reach(request, right, named)
+                    return view(request, *args, **kwargs)
             except ArgensError as error:
-                if request.user.is_authenticated:
-                    _tell_refused(request, right, kwargs)
+                if request.user.is_authenticated and isinstance(error, Refused):
+                    _tell_refused(request, right, named)
                 return problem_response(error)
-            return view(request, *args, **kwargs)
 
         guarded.required_right = right  # type: ignore[attr-defined]
         return guarded
@@ -114,5 +166,16 @@ def _admit(request: HttpRequest, right: Right, scope: str) -> None:
         request.user = token.owner
     if not request.user.is_authenticated:
         raise NotAuthenticated("log in, or send an API token")
+    if given is None and _duty(request):
+        raise Refused("open the portal first: there is something to do for your account")
     if not request.user.has_right(right):
         raise Refused(f"{request.user.get_username()} lacks the right {right}")
+
+
+def _require_reach(request: HttpRequest, right: Right, studies: list[str]) -> None:
+    closed = exams.first_closed(request, right, studies)
+    if closed is None:
+        return
+    said = f"the exam {closed[0]} is not of a server and department of {request.user}"
+    glass = "; in an emergency, give a reason on its page in the portal"
+    raise Refused(said + (glass if closed[1] is Decision.GLASS else ""))

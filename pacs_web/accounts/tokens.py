@@ -17,7 +17,9 @@ from pacs_web.accounts.models import Account, ApiToken
 from pacs_web.accounts.rights import Right
 
 DICOMWEB = "dicomweb"
-SCOPE_NEEDS = {DICOMWEB: Right.VIEW}
+STORE = "dicomweb.store"
+DELETE = "dicomweb.delete"
+SCOPE_NEEDS = {DICOMWEB: Right.VIEW, STORE: Right.UPLOAD, DELETE: Right.REJECT}
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 

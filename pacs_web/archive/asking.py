@@ -9,17 +9,23 @@ from django.http import HttpRequest
 from pacs_common.archive_client import ArchiveClient
 from pacs_common.errors import PeerUnreachable
 from pacs_web import config
-from pacs_web.nodes.registry import ticket_issuer
+from pacs_web.nodes.registry import archive_url, ticket_issuer
 
 _CLIENTS: dict[tuple[str, float], ArchiveClient] = {}
 
 
 def archive_for(request: HttpRequest) -> ArchiveClient:
     """Return the archive's client; PeerUnreachable where this hospital has no archive."""
-    if not config.ARCHIVE_URL:
-        raise PeerUnreachable("no archive is configured (PACS_ARCHIVE_URL)")
-    client = copy.copy(_shared_client(config.ARCHIVE_URL, config.NODE_TIMEOUT_S))
-    client.subject = request.user.get_username()
+    url = archive_url()
+    if not url:
+        raise PeerUnreachable("no archive is registered (IT does it, or PACS_ARCHIVE_URL)")
+    return archive_at(url, request.user.get_username())
+
+
+def archive_at(url: str, subject: str) -> ArchiveClient:
+    """Return a client of the archive at `url` for a person, or for the portal itself."""
+    client = copy.copy(_shared_client(url, config.NODE_TIMEOUT_S))
+    client.subject = subject
     return client
 
 

@@ -17,9 +17,9 @@ from pacs_web.accounts.rights import Right
 from pacs_web.archive.asking import archive_for
 from pacs_web.archive.forms import JobForm
 from pacs_web.archive.jobs import shown, volume_shown
-from pacs_web.audit.models import Action
+from pacs_web.audit.models import Action, Result
 from pacs_web.audit.record import record
-from pacs_web.nodes.registry import enabled_nodes
+from pacs_web.nodes.registry import own_nodes
 
 JOBS_SHOWN = "50"
 UNPROCESSABLE = 422
@@ -29,7 +29,7 @@ UNPROCESSABLE = 422
 @require_http_methods(["GET", "HEAD", "POST"])
 def archive(request: HttpRequest) -> HttpResponse:
     """Show the archive; POST starts a job."""
-    nodes = [node.name for node in enabled_nodes()]
+    nodes = [node.name for node in own_nodes()]
     if request.method != "POST":
         return render(
             request, "archive/archive.html", {"form": JobForm(nodes=nodes), **_state(request)}
@@ -56,7 +56,7 @@ def retry(request: HttpRequest, job_id: int) -> HttpResponse:
     try:
         job = archive_for(request).retry_job(job_id)
     except ArgensError as error:
-        record(request, Action.ARCHIVE_JOB, retry=job_id, failed=str(error))
+        record(request, Action.ARCHIVE_JOB, result=Result.FAILED, retry=job_id, failed=str(error))
         messages.error(request, str(error))
     else:
         record(
@@ -72,7 +72,7 @@ def _start(request: HttpRequest, said: dict[str, str]) -> None:
     try:
         job = archive_for(request).request_job(kind, node, study_uid)
     except ArgensError as error:
-        asked(failed=str(error))
+        asked(result=Result.FAILED, failed=str(error))
         messages.error(request, str(error))
         return
     asked()

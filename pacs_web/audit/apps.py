@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AuditConfig(AppConfig):
@@ -6,6 +7,7 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
-        from pacs_web.audit import logins
+        from pacs_web.audit import logins, triggers
 
         logins.listen()
+        post_migrate.connect(triggers.lay_triggers, sender=self, dispatch_uid="audit-triggers")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -69,12 +69,41 @@ def fan_out(nodes: Sequence[N], ask: Callable[[N], A], deadline_s: float) -> Gat
     `ask` runs outside the request's thread and must not touch the database. What is still
     under way at the deadline ends by its own time-out; nobody waits for it.
     """
+    futures = _asked(nodes, ask)
+    wait(futures.values(), timeout=deadline_s)
+    return _gathered(futures, deadline_s)
+
+
+def arrivals(
+    nodes: Sequence[N], ask: Callable[[N], A], deadline_s: float
+) -> Iterator[tuple[str, Gathered[A]]]:
+    """Do the same, and yield a node's name with all that is known each time that one is heard.
+
+    The last that is yielded tells of every node, those that are given up too (after "").
+    """
+    futures = _asked(nodes, ask)
+    heard: dict[str, Future[A]] = {}
+    names = {future: name for name, future in futures.items()}
+    try:
+        for future in as_completed(names, timeout=deadline_s):
+            heard[names[future]] = future
+            in_order = {name: futures[name] for name in futures if name in heard}
+            yield names[future], _gathered(in_order, deadline_s)
+    except TimeoutError:
+        yield "", _gathered(futures, deadline_s)
+
+
+def _asked(nodes: Sequence[N], ask: Callable[[N], A]) -> dict[str, Future[A]]:
+    """Begin to ask; a pool that is shut down takes no more, and lets end what was begun."""
     if not nodes:
-        return Gathered()
+        return {}
     pool = ThreadPoolExecutor(max_workers=len(nodes), thread_name_prefix="fan-out")
     futures = {node.name: pool.submit(contextvars.copy_context().run, ask, node) for node in nodes}
-    wait(futures.values(), timeout=deadline_s)
-    pool.shutdown(wait=False, cancel_futures=True)
+    pool.shutdown(wait=False)
+    return futures
+
+
+def _gathered(futures: dict[str, Future[A]], deadline_s: float) -> Gathered[A]:
     gathered: Gathered[A] = Gathered()
     for name, future in futures.items():
         _collect(name, future, gathered, deadline_s)

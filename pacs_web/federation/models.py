@@ -19,3 +19,17 @@ class Location(models.Model):
 
     def __str__(self) -> str:
         return f"{self.study_uid} on {self.node}"
+
+
+class Continuation(models.Model):
+    """Where the list of a DICOMweb search goes on behind an offset; a memory of minutes.
+
+    The key is a digest of the question, the offset and who asked: no search is readable in it.
+    """
+
+    key = models.CharField(max_length=64, unique=True)
+    token = models.TextField()
+    made_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from pacs_common.availability import least
 from pacs_common.errors import NotFound, PeerUnreachable
-from pacs_common.node_client import NodeClient
+from pacs_common.resources import resource_path
 from pacs_web.federation import locate
-from pacs_web.federation.dicom_json import Attributes
+from pacs_web.federation.dicom_json import Attributes, text
 from pacs_web.federation.fan_out import Failure, Gathered, fan_out
+from pacs_web.federation.overlaps import best_of_each
 from pacs_web.federation.search import merge
+from pacs_web.federation.server import Server, all_shown
 from pacs_web.federation.study import Series, Study, series_of, study_of
 
-Clients = Callable[[Collection[str] | None], list[NodeClient]]
+Clients = Callable[[Collection[str] | None], list[Server]]
 SERIES_LIMIT = 1000
 INSTANCES_LIMIT = 1000
 
@@ -35,7 +37,7 @@ class OpenStudy:
         raise NotFound("no server that answers has this series")
 
 
-def holders(clients: Clients, study_uid: str, deadline_s: float) -> list[NodeClient]:
+def holders(clients: Clients, study_uid: str, deadline_s: float) -> list[Server]:
     """Return clients of the nodes that hold the study, the best copy first.
 
     Raises NotFound where all answered and none has it, PeerUnreachable where one that did
@@ -57,45 +59,49 @@ def open_study(clients: Clients, study_uid: str, deadline_s: float) -> OpenStudy
     be named.
     """
     names = locate.all_holders(study_uid)
-    gathered = _ask(clients(names or None), study_uid, deadline_s)
+    asked = clients(names or None)
+    gathered = _ask(asked, study_uid, deadline_s)
     if names and not any(gathered.answers.values()) and not gathered.failures:
         locate.forget(study_uid)
         names = set()
-        gathered = _ask(clients(None), study_uid, deadline_s)
+        asked = clients(None)
+        gathered = _ask(asked, study_uid, deadline_s)
     found = merge([study] for answer in gathered.answers.values() for study, _ in answer)
     if not found:
         raise _not_found(gathered)
     study = found[0]
     if not names:
-        locate.remember({study_uid: study.nodes}, complete=not gathered.failures)
-    series = _best_of_each(
+        complete = not gathered.failures and all_shown(asked)
+        locate.remember({study_uid: study.nodes}, complete=complete)
+    series = best_of_each(
         series for answer in gathered.answers.values() for _, held in answer for series in held
     )
     return OpenStudy(_summed(study, series), series, gathered.failures)
 
 
-def instances(node: NodeClient, study_uid: str, series_uid: str) -> list[Attributes]:
-    """Return the QIDO-RS answers of a series' instances, all pages of them."""
-    path = f"studies/{study_uid}/series/{series_uid}/instances"
-    found: list[Attributes] = []
+def instances(node: Server, study_uid: str, series_uid: str) -> list[Attributes]:
+    """Return the QIDO-RS answers of a series' instances, all pages of them, each once."""
+    path = f"{resource_path(study_uid, series_uid)}/instances"
+    found: dict[str, Attributes] = {}
     while True:
         page = node.qido(path, {"limit": INSTANCES_LIMIT, "offset": len(found)})
-        found += page
-        if len(page) < INSTANCES_LIMIT:
-            return found
+        known = len(found)
+        found.update((text(one, "SOPInstanceUID"), one) for one in page)
+        if len(page) < INSTANCES_LIMIT or len(found) == known:  # or it keeps to no offset
+            return list(found.values())
 
 
 def _ask(
-    nodes: list[NodeClient], study_uid: str, deadline_s: float
+    nodes: list[Server], study_uid: str, deadline_s: float
 ) -> Gathered[list[tuple[Study, list[Series]]]]:
     return fan_out(nodes, lambda node: _study_at(node, study_uid), deadline_s)
 
 
-def _study_at(node: NodeClient, study_uid: str) -> list[tuple[Study, list[Series]]]:
+def _study_at(node: Server, study_uid: str) -> list[tuple[Study, list[Series]]]:
     answers = node.qido("studies", {"StudyInstanceUID": study_uid})
     if not answers:
         return []
-    series = node.qido(f"studies/{study_uid}/series", {"limit": SERIES_LIMIT})
+    series = node.qido(f"{resource_path(study_uid)}/series", {"limit": SERIES_LIMIT})
     return [(study_of(node.name, answers[0]), [series_of(node.name, one) for one in series])]
 
 
@@ -104,15 +110,6 @@ def _not_found(gathered: Gathered[object]) -> NotFound | PeerUnreachable:
         names = ", ".join(failure.node for failure in gathered.failures)
         return PeerUnreachable(f"the exam may lie on {names}, which cannot be asked now")
     return NotFound("no server has this exam")
-
-
-def _best_of_each(found: Iterable[Series]) -> list[Series]:
-    best: dict[str, Series] = {}
-    for series in found:
-        known = best.get(series.uid)
-        if known is None or series.instances > known.instances:
-            best[series.uid] = series
-    return sorted(best.values(), key=lambda one: (one.number is None, one.number or 0, one.uid))
 
 
 def _summed(study: Study, series: list[Series]) -> Study:

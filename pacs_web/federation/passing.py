@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 from django.http import HttpResponse, StreamingHttpResponse
 
-from pacs_common.errors import PeerUnreachable
+from pacs_common.errors import ArgensError, BadInput, NotAuthenticated, PeerUnreachable
 from pacs_common.http import guarded
-from pacs_common.node_client import NodeClient
+from pacs_web.federation.server import Server
 
 BLOCK_BYTES = 256 * 1024
+NOT_MODIFIED = 304
 TRY_THE_NEXT = {404, 502, 503}  # another node may hold the series, or hold it online
 PASSED_BACK = (
     "Accept-Ranges",
@@ -26,16 +27,28 @@ PASSED_BACK = (
     "Retry-After",
     "Vary",
     "Warning",
+    "X-Picture-Frame",
+    "X-Picture-Instance",
+    "X-Picture-Lossy",
+    "X-Picture-Size",
+    "X-Picture-Source",
+    "X-Picture-State",
+    "X-Picture-Window",
 )
-PASSED_ON = ("Accept", "Accept-Encoding", "Range", "If-None-Match", "If-Range", "Accept-Charset")
+PASSED_ON = (
+    *("Accept", "Accept-Charset", "Accept-Encoding"),
+    *("If-Modified-Since", "If-None-Match", "If-Range", "Range"),
+)
 
 
 class Body(Iterator[bytes]):
     """The rest of an open answer; Django closes it when the browser has it or has gone."""
 
-    def __init__(self, opened: AbstractContextManager[httpx.Response], answer: httpx.Response):
+    def __init__(
+        self, opened: AbstractContextManager[httpx.Response], answer: httpx.Response, who: str
+    ) -> None:
         self._opened = opened
-        self._blocks = guarded(answer.iter_raw(BLOCK_BYTES), str(answer.url.host))
+        self._blocks = guarded(answer.iter_raw(BLOCK_BYTES), who)
 
     def __next__(self) -> bytes:
         return next(self._blocks)
@@ -45,17 +58,47 @@ class Body(Iterator[bytes]):
         self._opened.__exit__(None, None, None)
 
 
-def passed(
-    opened: AbstractContextManager[httpx.Response],
-) -> StreamingHttpResponse:
-    """Return the answer that `opened` yields as our own; errors before its first byte raise."""
+def passed(opened: AbstractContextManager[httpx.Response], who: str) -> StreamingHttpResponse:
+    """Return the answer of the node `who` as our own; errors before its first byte raise.
+
+    Raises PeerUnreachable for a status that is between the portal and the node alone.
+    """
     answer = opened.__enter__()
+    if not _is_for_callers(answer.status_code):
+        opened.__exit__(None, None, None)
+        raise PeerUnreachable(f"{who} answered with status {answer.status_code}")
     response = StreamingHttpResponse(
-        Body(opened, answer),
+        Body(opened, answer, who),
         status=answer.status_code,
         content_type=answer.headers.get("Content-Type", "application/octet-stream"),
     )
     for name in PASSED_BACK:
+        if name in answer.headers:
+            response[name] = answer.headers[name]
+    return response
+
+
+def _is_for_callers(status: int) -> bool:
+    """Return whether a caller can make use of it: no redirect, and no word on our own ticket."""
+    return 200 <= status < 300 or status == NOT_MODIFIED or (400 <= status < 600 and status != 401)
+
+
+def as_ours(error: ArgensError) -> ArgensError:
+    """Return a node's error as a caller's: it never says anything of the caller's own login."""
+    if isinstance(error, NotAuthenticated):
+        return PeerUnreachable(
+            "a server does not accept the portal's tickets (are the clocks right?)"
+        )
+    return error
+
+
+def held(answer: httpx.Response, who: str) -> HttpResponse:
+    """Return a small answer of the node `who` as our own, read to its end; errors as `passed`."""
+    if not _is_for_callers(answer.status_code):
+        raise PeerUnreachable(f"{who} answered with status {answer.status_code}")
+    content = b"".join(guarded(answer.iter_bytes(BLOCK_BYTES), who))
+    response = HttpResponse(content, status=answer.status_code)
+    for name in ("Content-Type", "Content-Location", "Retry-After", "Warning"):
         if name in answer.headers:
             response[name] = answer.headers[name]
     return response
@@ -68,13 +111,21 @@ def head_of(response: StreamingHttpResponse) -> HttpResponse:
 
 
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return what of a browser's request headers a node is told."""
-    given = {name: headers[name] for name in PASSED_ON if name in headers}
-    return {"Accept-Encoding": "identity", **given}
+    """Return what of a browser's request headers a node is told; raises BadInput."""
+    return {"Accept-Encoding": "identity", **sendable(headers, PASSED_ON)}
+
+
+def sendable(headers: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return the headers of these names; raises BadInput where one could not be sent on."""
+    given = {name: headers[name].strip(" \t") for name in names if name in headers}
+    for name, value in given.items():
+        if not (value.isascii() and value.isprintable()):
+            raise BadInput(f"the header {name} is not of ASCII characters alone (RFC 9110 5.5)")
+    return given
 
 
 def passed_from(
-    nodes: Sequence[NodeClient],
+    nodes: Sequence[Server],
     path: str,
     *,
     params: Mapping[str, Any] | None = None,
@@ -86,12 +137,15 @@ def passed_from(
     """
     for node in nodes[:-1]:
         try:
-            response = passed(node.dicomweb(path, params=params, headers=headers))
-        except PeerUnreachable:
+            response = passed(node.dicomweb(path, params=params, headers=headers), node.name)
+        except ArgensError as error:
+            if error.http_status not in TRY_THE_NEXT:
+                raise
             continue
         if response.status_code not in TRY_THE_NEXT:
             return response
         response.close()
     if not nodes:
         raise PeerUnreachable("no server is registered that could have it")
-    return passed(nodes[-1].dicomweb(path, params=params, headers=headers))
+    last = nodes[-1]
+    return passed(last.dicomweb(path, params=params, headers=headers), last.name)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pacs_common.node_client import NodeClient
 from pacs_web.federation.dicom_json import Attributes
 from pacs_web.federation.fan_out import Failure, fan_out
+from pacs_web.federation.merging import Row
+from pacs_web.federation.server import Server
 from pacs_web.federation.study import Study, merged, study_of
 
 LIMIT_A_NODE = 200
@@ -21,21 +22,10 @@ class SearchResult:
     studies: list[Study]
     failures: list[Failure]
     cut: list[str]
-
-    @property
-    def whole(self) -> bool:
-        """Whether every node that was asked told all that it has."""
-        return not self.failures and not self.cut
-
-    @property
-    def holders(self) -> dict[str, tuple[str, ...]]:
-        """Return the nodes of each study."""
-        return {study.uid: study.nodes for study in self.studies}
+    limit: int = LIMIT_A_NODE
 
 
-def search(
-    nodes: Sequence[NodeClient], query: Mapping[str, str], deadline_s: float
-) -> SearchResult:
+def search(nodes: Sequence[Server], query: Mapping[str, str], deadline_s: float) -> SearchResult:
     """Ask `nodes` for the studies that match `query` (QIDO-RS parameters), newest first.
 
     Own nodes answer in the order of study date, newest first, so what a node's limit cuts
@@ -50,7 +40,7 @@ def search(
     )
 
 
-def _ask(node: NodeClient, params: Mapping[str, Any]) -> list[Study]:
+def _ask(node: Server, params: Mapping[str, Any]) -> list[Study]:
     answers: list[Attributes] = node.qido("studies", params)
     return [study_of(node.name, answer) for answer in answers]
 
@@ -64,6 +54,15 @@ def merge(answers: Iterable[Iterable[Study]]) -> list[Study]:
             by_uid[study.uid] = study if known is None else merged(known, study)
     found = sorted(by_uid.values(), key=lambda study: study.uid)
     return sorted(found, key=lambda study: (study.date, study.time), reverse=True)
+
+
+def studies_of(rows: Iterable[Row]) -> list[Study]:
+    """Return the studies of a page, the best copy of each, with all that hold it."""
+    found = []
+    for row in rows:
+        best, *_ = row.copies
+        found.append(replace(study_of(best, row.copies[best]), nodes=tuple(row.copies)))
+    return flag_conflicts(found)
 
 
 def flag_conflicts(studies: list[Study]) -> list[Study]:

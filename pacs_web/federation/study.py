@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from pacs_common.availability import Availability
 from pacs_web.federation.dicom_json import Attributes, person, text, values, whole
 
+NO_PICTURES = {  # modalities whose series have no thumbnail
+    "SR", "KO", "PR", "DOC", "RTSTRUCT", "RTPLAN", "RTRECORD", "ECG", "HD", "EPS", "AU", "REG",
+    "PLAN", "FID", "RWV", "M3D", "ANN", "ASMT", "TEXTUREMAP", "STAIN",
+}  # fmt: skip
 PLACEHOLDER_IDS = {"", "0", "UNKNOWN", "ANONYMOUS", "ANON", "NONE", "N/A", "NA"}
 
 
@@ -23,6 +27,11 @@ class Series:
     laterality: str
     instances: int
     availability: Availability
+
+    @property
+    def pictured(self) -> bool:
+        """Whether its objects can have thumbnails: no report, plan or waveform has."""
+        return self.modality not in NO_PICTURES
 
 
 @dataclass(frozen=True)

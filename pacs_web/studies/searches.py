@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
+from django.urls import reverse
 
 KEY = "searches"
 KEPT = 20
+QUICK = "quick"  # the quick button that was pressed: its days are those of today
+LIVE = "live"  # the page's script asks for the answers as they arrive
 
 Typed = dict[str, list[str]]
 
@@ -30,3 +33,8 @@ def kept(session: SessionBase, search_id: str) -> Typed | None:
 def latest(session: SessionBase) -> str | None:
     """Return the id of the last search of this session."""
     return next(reversed(session.get(KEY, {})), None)
+
+
+def address(search_id: str, *, live: bool = False) -> str:
+    """Return where the results of a kept search are."""
+    return f"{reverse('search')}?search={search_id}" + (f"&{LIVE}=1" if live else "")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from pacs_common.errors import ArgensError
+from pacs_common.resources import resource_path
 from pacs_web import config
 from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
@@ -18,9 +20,10 @@ from pacs_web.federation.passing import passed_from
 from pacs_web.nodes.registry import clients
 from pacs_web.studies.views import clients_for
 
-PARAMETERS = ("window", "viewport", "quality")
+PARAMETERS = ("window", "viewport", "quality", "presentation")
 THUMBNAIL = {"viewport": "256,256"}
-KEPT_S = 300  # pictures of one UID do not change; the browser may scroll back over them
+KEPT_S = 300  # an address that names no revision may mean another picture tomorrow
+KEPT_FOR_EVER = "private, max-age=31536000, immutable"
 REASONS = {
     404: _("No picture"),
     406: _("No picture"),
@@ -35,7 +38,7 @@ def rendered(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str, frame: int = 0
 ) -> HttpResponse | StreamingHttpResponse:
     """Pass on an 8-bit windowed picture of an instance or one of its frames."""
-    path = f"studies/{study_uid}/series/{series_uid}/instances/{instance_uid}"
+    path = resource_path(study_uid, series_uid, instance_uid)
     path += f"/frames/{frame}/rendered" if frame else "/rendered"
     params = {name: request.GET[name] for name in PARAMETERS if name in request.GET}
     return _picture(request, study_uid, path, params)
@@ -47,8 +50,7 @@ def thumbnail(
     request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str = ""
 ) -> HttpResponse | StreamingHttpResponse:
     """Pass on the small picture of a series or an instance."""
-    path = f"studies/{study_uid}/series/{series_uid}"
-    path += f"/instances/{instance_uid}/thumbnail" if instance_uid else "/thumbnail"
+    path = f"{resource_path(study_uid, series_uid, instance_uid)}/thumbnail"
     return _picture(request, study_uid, path, THUMBNAIL)
 
 
@@ -66,7 +68,10 @@ def _picture(
     if response.status_code >= 400:
         response.close()
         return placeholder(response.status_code)
-    response["Cache-Control"] = f"private, max-age={KEPT_S}"
+    response["Cache-Control"] = (
+        KEPT_FOR_EVER if request.GET.get("revision") else f"private, max-age={KEPT_S}"
+    )
+    patch_vary_headers(response, ["Cookie"])  # what one person's browser kept is not the next one's
     return response
 
 

@@ -3,7 +3,7 @@
 // A whole row opens what its link opens, unless text is being selected.
 document.addEventListener("click", (event) => {
   const row = event.target.closest("tr[data-href]");
-  if (!row || event.target.closest("a, button, input") || String(getSelection())) return;
+  if (!row || event.target.closest("a, button, input, label") || String(getSelection())) return;
   location.assign(row.dataset.href);
 });
 
@@ -25,4 +25,43 @@ for (const all of document.querySelectorAll("input[data-all]")) {
     for (const box of boxes) box.checked = all.checked;
   });
   for (const box of boxes) box.addEventListener("change", follow);
+}
+
+// What was chosen in a list is counted; two and more can be opened together. Rows come and go.
+const picked = () => {
+  for (const form of document.querySelectorAll("form[data-picks]")) {
+    const chosen = [...form.elements].filter((one) => one.type === "checkbox" && one.checked).length;
+    form.querySelector("output").value = chosen;
+    form.hidden = chosen === 0;
+    form.querySelector("[type=submit]").disabled = chosen < 2;
+  }
+};
+document.addEventListener("change", picked);
+document.addEventListener("results-changed", picked);
+document.addEventListener("htmx:afterSettle", picked);
+document.addEventListener("reset", (event) => {
+  if (!event.target.matches("form[data-picks]")) return;
+  for (const box of event.target.elements) if (box.type === "checkbox") box.defaultChecked = false;
+  setTimeout(picked);
+});
+addEventListener("pageshow", picked);
+picked();
+
+// A page that the browser kept whole may come back with Back after the logout: what was left is
+// hidden as it is left, and asked for again when it returns.
+addEventListener("pagehide", () => document.documentElement.classList.add("left-behind"));
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
+// A menu closes where one looks elsewhere, or by Escape.
+for (const menu of document.querySelectorAll("details[data-menu]")) {
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
 }

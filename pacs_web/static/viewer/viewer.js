@@ -1,184 +1,200 @@
-// Wires the image page: tools, keys, captions. The page shows its first image without this.
+// Wires the image page: panes, tools, captions. The page shows its first image without this.
 
+import { Beside } from "./beside.js";
+import { Cine } from "./cine.js";
+import { openDrawer } from "./drawer.js";
+import { sayFailure } from "./failures.js";
 import { follow } from "./gestures.js";
-import { View } from "./view.js";
+import { listenToKeys } from "./keys.js";
+import { Link } from "./linking.js";
+import { relink } from "./links.js";
+import { Marks } from "./marks.js";
+import { Pane } from "./pane.js";
+import { describe, describeSeries } from "./captions.js";
+import { Rail } from "./rail.js";
+import { pageOf, seriesAt } from "./series.js";
 
 const root = document.getElementById("viewer");
 const element = (id) => document.getElementById(id);
-const stage = element("stage");
 const preset = element("preset");
-const message = element("message");
-const play = element("play");
-const words = root.dataset;
-const ADDRESS_AFTER_MS = 200;
+const ADDRESS_AFTER_MS = 250;
 let addressing = 0;
 
-const view = new View({
-  pictures: JSON.parse(element("pictures").textContent),
-  start: Number(words.start),
-  window: parsed(words.window),
-  seriesUrl: words.seriesUrl,
-  stage,
-  film: element("film"),
-  onShown: shown,
+const panes = [];
+const cines = new Map();
+const asked = new Map(); // pane -> how many series were asked for it
+let active = null;
+
+const link = new Link(element("linked"), element("link-how"));
+const marks = new Marks(root.dataset.companions, { open: (uid, frame, series) => open(uid, frame, series), active: () => active });
+const rail = new Rail(element("rail"), (address, pane = active) => {
+  activate(pane);
+  show(pane, address);
+});
+const beside = new Beside({ panes, add: addPane, drop: dropPane, show });
+
+const hooks = {
+  onMoved: (pane) => link.follow(pane),
+  onShown: (pane) => { if (pane === active) reflect(); },
   onFailed: failed,
-  onBusy: (busy) => { element("busy").hidden = !busy; },
+};
+
+const sizes = new ResizeObserver((changed) => {
+  const stages = new Set(changed.map((one) => one.target));
+  for (const pane of panes) {
+    if (!stages.has(pane.stage) || !pane.series) continue;
+    pane.arrange();
+    pane.refresh();
+  }
 });
 
-function parsed(text) {
-  const parts = text.split(",").map(Number);
-  return text && parts.length >= 2 && parts.slice(0, 2).every(Number.isFinite) ? parts.slice(0, 2) : null;
-}
-
-function shown(position) {
-  message.hidden = true;
-  describe(position);
-}
-
-function failed(position, status) {
-  const reasons = {
-    0: words.textNopicture, 401: words.textEnded, 502: words.textUnreachable, 503: words.textArchived,
-  };
-  element("message-text").textContent =
-    reasons[status] ?? (status ? words.textUnshowable : words.textUnreachable);
-  element("message-header").hidden = status !== 0;
-  element("message-exam").hidden = status !== 503;
-  element("message-login").hidden = status !== 401;
-  message.hidden = false;
-  describe(position);
-}
-
-// What is written about the picture that is on the stage now.
-function describe(position) {
-  const picture = view.pictures[position - 1];
-  element("caption-slice").textContent = `${position} / ${view.count}`;
-  element("caption-frame").textContent =
-    picture.frame ? `${words.textFrame} ${picture.frame} / ${picture.frames}` : "";
-  element("caption-side").textContent = picture.laterality || words.side;
-  element("caption-orientation").textContent = picture.orientation;
-  describeWindow(picture);
-  describeZoom();
-  element("slider").value = position;
-  relink(position, picture);
-}
-
-function describeWindow(picture) {
-  const window = view.window ?? picture.window;
-  const text = window ? `L ${window[0]}  W ${window[1]}` : words.textDefault;
-  element("caption-window").textContent = picture.colour || !picture.pixels ? "" : text;
-  const value = view.window ? view.window.join(",") : "";
-  const known = [...preset.options].some((option) => option.value === value);
-  preset.value = known ? value : "free";
-}
-
-function describeZoom() {
-  element("caption-zoom").textContent = `${Math.round(view.zoom * 100)} %`;
-}
-
-function relink(position, picture) {
-  const here = addressOf(picture);
-  for (const id of ["header-link", "message-header"]) {
-    element(id).href = `${words.seriesUrl}instances/${picture.uid}/header/`;
+function addPane(node) {
+  const pane = new Pane(node, hooks);
+  panes.push(pane);
+  pane.mode = panes[0].mode;
+  pane.stage.dataset.mode = pane.mode;
+  cines.set(pane, new Cine(pane));
+  follow(pane);
+  for (const [name, by] of [["previous", -1], ["next", 1]]) {
+    pane.part(name).addEventListener("click", () => pane.step(by));
   }
-  const download = element("download-link");
-  if (download) download.href = `${words.seriesUrl}instances/${picture.uid}/download/`;
-  point("previous", view.pictures[position - 2]);
-  point("next", view.pictures[position]);
+  pane.part("slider").addEventListener("input", (event) => pane.goTo(Number(event.target.value)));
+  pane.part("again").addEventListener("click", () => pane.refresh());
+  pane.root.addEventListener("pointerdown", () => activate(pane), { capture: true });
+  pane.root.addEventListener("focusin", () => activate(pane));
+  rail.dropOn(pane);
+  sizes.observe(pane.stage);
+  return pane;
+}
+
+function dropPane() {
+  const pane = panes.pop();
+  sizes.unobserve(pane.stage);
+  cines.get(pane).set(false);
+  pane.root.remove();
+  activate(panes[0]);
+  link.join(panes);
+}
+
+function activate(pane) {
+  if (pane === active) return;
+  active = pane;
+  for (const one of panes) one.root.toggleAttribute("data-active", one === pane);
+  offerPresets(pane.series);
+  marks.reflect(pane);
+  reflect();
+}
+
+// Shows a series in a pane; what cannot be told is said on its stage.
+async function show(pane, address, uid, frame) {
+  const turn = (asked.get(pane) ?? 0) + 1;
+  asked.set(pane, turn);
+  const waiting = setTimeout(() => { pane.part("busy").hidden = false; }, 150);
+  try {
+    const series = await seriesAt(address).finally(() => clearTimeout(waiting));
+    if (asked.get(pane) !== turn) return null; // another one was chosen since
+    cines.get(pane).set(false);
+    cines.get(pane).recommend(series.rate);
+    const taken = pane.take(series, uid, frame);
+    beside.review(); // whose images these are is told before they come
+    if (pane === active) offerPresets(series);
+    await taken;
+    marks.reflect(pane);
+    link.join(panes);
+    return series;
+  } catch (error) {
+    if (asked.get(pane) === turn) failed(pane, error.status);
+    return null;
+  } finally {
+    if (asked.get(pane) === turn) pane.part("busy").hidden = true;
+  }
+}
+
+function failed(pane, status) {
+  cines.get(pane).set(false);
+  sayFailure(pane, status);
+  if (pane === active && pane.series) reflect();
+}
+
+// Opens the picture that a key object or a report names, in the active pane.
+async function open(uid, frame, seriesUid) {
+  if (!seriesUid || active.series.series.uid === seriesUid) {
+    const at = active.series.pictures.findIndex((one) => one.uid === uid && (!frame || one.frame === frame));
+    if (at >= 0) return active.goTo(at + 1);
+  }
+  const address = rail.addressOf(seriesUid);
+  if (address) await show(active, address, uid, frame);
+}
+
+// What belongs to the active pane: its links, the window's list, the pressed buttons.
+function reflect() {
+  relink(active);
+  reflectTools();
+  rail.reflect(panes);
   clearTimeout(addressing);
-  addressing = setTimeout(readdress, ADDRESS_AFTER_MS, here);
+  addressing = setTimeout(readdress, ADDRESS_AFTER_MS);
+}
+
+function reflectTools() {
+  const value = active.window ? active.window.join(",") : "";
+  preset.value = [...preset.options].some((option) => option.value === value) ? value : "free";
+  preset.disabled = Boolean(active.picture.colour);
+  document.querySelector("[data-do=invert]").setAttribute("aria-pressed", String(active.inverted));
+  for (const [name, at] of [["previous", 1], ["next", active.count]]) {
+    active.part(name).disabled = active.position === at;
+  }
 }
 
 // Only where scrolling rests: browsers refuse a hundred changes of the address within seconds.
-function readdress(here) {
+function readdress() {
+  const here = pageOf(panes[0].series, panes[0].picture);
   if (here !== location.pathname + location.search) history.replaceState(null, "", here);
 }
 
-function point(id, picture) {
-  const link = element(id);
-  if (picture) {
-    link.href = addressOf(picture);
-    link.removeAttribute("aria-disabled");
-  } else {
-    link.removeAttribute("href");
-    link.setAttribute("aria-disabled", "true");
-  }
-}
-
-function addressOf({ uid, frame }) {
-  return `${words.seriesUrl}instances/${uid}/${frame ? `?frame=${frame}` : ""}`;
-}
-
-// Playing
-
-let playing = 0;
-
-function setPlaying(on) {
-  clearTimeout(playing);
-  playing = 0;
-  play.setAttribute("aria-pressed", String(on));
-  if (on) advance();
-}
-
-async function advance() {
-  const pause = 1000 / Number(element("speed").value);
-  const begun = performance.now();
-  await view.goTo(view.position === view.count ? 1 : view.position + 1);
-  if (play.getAttribute("aria-pressed") !== "true") return;
-  playing = setTimeout(advance, Math.max(0, pause - (performance.now() - begun)));
+function offerPresets(series) {
+  if (!series?.presets) return;
+  const fixed = [preset.options[0], preset.options[preset.options.length - 1]];
+  const offered = series.presets.map(({ label, window }) => new Option(label, window));
+  preset.replaceChildren(fixed[0], ...offered, fixed[1]);
+  reflectTools();
 }
 
 // Tools
 
 function setMode(mode) {
-  view.mode = stage.dataset.mode = mode;
-  for (const button of document.querySelectorAll("[data-mode]")) {
-    if (button !== stage) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+  for (const pane of panes) {
+    pane.mode = mode;
+    pane.stage.dataset.mode = mode;
+  }
+  for (const button of document.querySelectorAll("button[data-mode]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   }
 }
 
 const acts = {
-  "zoom-in": () => view.zoomTo(view.zoom * 1.25),
-  "zoom-out": () => view.zoomTo(view.zoom / 1.25),
-  invert: () => { view.inverted = !view.inverted; },
-  rotate: () => { view.rotation = (view.rotation + 90) % 360; },
-  reset: () => view.reset(),
+  larger: () => active.zoomTo(active.zoom * 1.25),
+  smaller: () => active.zoomTo(active.zoom / 1.25),
+  invert: () => active.invert(),
+  rotate: () => active.turn(),
+  flip: () => active.mirror("across"),
+  "flip-down": () => active.mirror("down"),
+  reset: () => active.reset(),
 };
 
 function act(name) {
   acts[name]();
-  view.arrange();
-  describeZoom();
-  document.querySelector("[data-do=invert]").setAttribute("aria-pressed", String(view.inverted));
+  reflectTools();
 }
 
-const keys = {
-  ArrowUp: () => view.step(-1),
-  ArrowLeft: () => view.step(-1),
-  PageUp: () => view.step(-1),
-  ArrowDown: () => view.step(1),
-  ArrowRight: () => view.step(1),
-  PageDown: () => view.step(1),
-  Home: () => view.goTo(1),
-  End: () => view.goTo(view.count),
-  "+": () => act("zoom-in"),
-  "-": () => act("zoom-out"),
-  0: () => act("reset"),
-  i: () => act("invert"),
-  r: () => act("rotate"),
-  w: () => setMode("window"),
-  m: () => setMode("pan"),
-  z: () => setMode("zoom"),
-  " ": () => setPlaying(!playing),
-};
+function windowOf(text) {
+  const parts = text.split(",").slice(0, 2).map(Number);
+  return text && parts.length === 2 && parts.every(Number.isFinite) ? parts : null;
+}
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, select") || (event.key === " " && event.target.closest("button, a"))) return;
-  const done = keys[event.key] ?? keys[event.key.toLowerCase()];
-  if (!done) return;
-  event.preventDefault();
-  done();
-});
+function windowTo(value) {
+  active.windowTo(windowOf(value));
+  reflectTools();
+}
 
 for (const button of document.querySelectorAll("[data-do]")) {
   button.addEventListener("click", () => act(button.dataset.do));
@@ -186,20 +202,60 @@ for (const button of document.querySelectorAll("[data-do]")) {
 for (const button of document.querySelectorAll("button[data-mode]")) {
   button.addEventListener("click", () => setMode(button.dataset.mode));
 }
-for (const [id, by] of [["previous", -1], ["next", 1]]) {
-  element(id).addEventListener("click", (event) => {
-    event.preventDefault();
-    view.step(by);
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => {
+    const { activeElement } = document;
+    if (activeElement === document.body || dialog.contains(activeElement)) active.stage.focus();
   });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("[data-close]")) dialog.close(); });
 }
-preset.addEventListener("change", () => view.windowTo(parsed(preset.value)));
-element("slider").addEventListener("input", (event) => view.goTo(Number(event.target.value)));
-play.addEventListener("click", () => setPlaying(play.getAttribute("aria-pressed") !== "true"));
-stage.addEventListener("pointermove", describeZoom);
-stage.addEventListener("wheel", describeZoom, { passive: true });
-addEventListener("resize", () => view.refresh());
+for (const list of [preset, element("state")]) {
+  let pointed = false;
+  list.addEventListener("pointerdown", () => { pointed = true; });
+  list.addEventListener("keydown", () => { pointed = false; });
+  list.addEventListener("change", () => { if (pointed) active.stage.focus(); }); // arrow keys scroll again
+}
+preset.addEventListener("change", () => windowTo(preset.value));
+element("help-button").addEventListener("click", () => element("help").showModal());
+element("header-link").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  openDrawer(element("header-link").href);
+});
+addEventListener("message", (event) => {
+  if (event.origin === location.origin && event.data?.image) open(event.data.image, event.data.frame, event.data.series);
+});
 
-setMode("window");
-follow(stage, view);
-root.dataset.ready = "true";
-view.refresh();
+listenToKeys({
+  step: (by) => active.step(by),
+  goTo: (at) => active.goTo(at === "end" ? active.count : 1),
+  act,
+  setMode,
+  preset: (n) => { const option = preset.options[n]; if (option && !option.hidden) windowTo(option.value); },
+  play: () => cines.get(active).toggle(),
+  key: () => marks.next(),
+  beside: () => beside.open(),
+  link: () => { if (panes.length > 1) link.set(!link.on); },
+  header: () => openDrawer(element("header-link").href),
+  rail: () => rail.toggle(),
+  help: () => element("help").showModal(),
+});
+
+// The page's own picture is there already; the rest of the series follows it.
+
+const told = JSON.parse(element("told").textContent);
+const first = addPane(element("pane-1"));
+first.series = { ...told, pictures: [told.picture], revision: "" };
+first.window = windowOf(root.dataset.window);
+if (told.shown) first.shown = { ...told.shown, window: first.window ?? told.shown.window };
+active = first;
+describeSeries(first);
+describe(first);
+setMode(matchMedia("(pointer: coarse)").matches ? "scroll" : "window");
+reflect();
+marks.load();
+show(first, `${told.series.url}pictures/`, told.picture.uid, told.picture.frame).finally(() => {
+  root.dataset.ready = "true";
+  const wanted = new URLSearchParams(location.hash.slice(1)).get("beside"); // the time line's
+  if (wanted) beside.open(wanted);
+});

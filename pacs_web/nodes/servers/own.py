@@ -1,0 +1,12 @@
+"""A node of our own: HTTP with tickets."""
+
+from __future__ import annotations
+
+from pacs_common.node_client import NodeClient
+from pacs_web.federation.server import Abilities
+
+
+class OwnServer(NodeClient):
+    """A node that knows the portal's key; it can do all that federation asks for."""
+
+    abilities = Abilities(keyset_order=True, statistics=True, store=True, reject=True)

@@ -1,0 +1,1 @@
+"""IT's pages for people, groups and how far they reach; no patient data."""

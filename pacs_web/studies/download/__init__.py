@@ -1,0 +1,1 @@
+"""What a person takes of an exam: a medium for DICOM readers, the stored files, pictures."""
