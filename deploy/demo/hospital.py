@@ -51,11 +51,12 @@ class Errand:
 
 @dataclass(frozen=True)
 class Hospital:
-    """The members in the order they start, and the errands of the first day."""
+    """The members in the order they start, the errands of the first day, and of the viewer."""
 
     folder: Path
     members: tuple[Member, ...]
     first_day: tuple[Errand, ...]
+    viewer: Errand | None = None
     ready_timeout_s: float = 120.0
 
     @property
@@ -89,9 +90,14 @@ def plan(env: Env) -> Hospital:
         low=0.0001, high=20,
     )  # fmt: skip
     quiet_s = env.integer("PACS_QUIET_S", 60, "Seconds after which the demo archives a study.")
+    viewer_dir = env.text(
+        "PACS_VIEWER_DIR", "~/.cache/argens/viewer",
+        "Folder of the full viewer, fetched once for all demos.",
+    )  # fmt: skip
     nodes = tuple(_node(folder, *node) for node in _NODES)
-    members = (*nodes, _archive(folder, quiet_s), _portal(folder))
-    return Hospital(folder, members, _first_day(folder, scale, nodes))
+    portal = _portal(folder, Path(viewer_dir).expanduser().absolute())
+    members = (*nodes, _archive(folder, quiet_s), portal)
+    return Hospital(folder, members, _first_day(folder, scale, nodes), _viewer(portal))
 
 
 def _node(folder: Path, name: str, http_port: int, dicom_port: int) -> Member:
@@ -120,11 +126,12 @@ def _archive(folder: Path, quiet_s: int) -> Member:
     return Member("archive", "archive", argv, ARCHIVE_PORT, env=env)
 
 
-def _portal(folder: Path) -> Member:
+def _portal(folder: Path, viewer_dir: Path) -> Member:
     own = {
         "PACS_NODES": _node_urls(),
         "PACS_ARCHIVE_URL": ARCHIVE_URL,
         "PACS_DEMO_ACCOUNTS_FILE": str(folder / "accounts.json"),
+        "PACS_VIEWER_DIR": str(viewer_dir),
     }
     env = _env(folder, "portal", PORTAL_PORT, own)
     argv = (sys.executable, MANAGE, "web", "run")
@@ -155,6 +162,11 @@ def _first_day(folder: Path, scale: float, nodes: tuple[Member, ...]) -> tuple[E
         argv = (*command, *send, LOOPBACK, str(port), str(day / source))
         errands.append(Errand(f"Sending it to {node.ae_title}", argv, node.env))
     return tuple(errands)
+
+
+def _viewer(portal: Member) -> Errand:
+    argv = (sys.executable, MANAGE, "web", "install-viewer")
+    return Errand("Putting the full viewer (OHIF) in place", argv, portal.env)
 
 
 def forget_foreign_settings() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from typing import IO
 
 from deploy.demo.hospital import LOOPBACK, Errand, Hospital, Member
 from pacs_common.errors import ArgensError
@@ -39,6 +41,22 @@ class Opening:
         if not self._stopping.is_set():
             say(welcome(self._hospital))
 
+    def put_viewer_in_place(self) -> None:
+        """Install the full viewer while the hospital is open already; say why where it fails."""
+        errand = self._hospital.viewer
+        if errand is None or self._stopping.is_set():
+            return
+        with tempfile.TemporaryFile("w+") as printed:
+            code = self._run(errand, printed)
+            printed.seek(0)
+            lines = printed.read().strip().splitlines() or ["it said nothing"]
+        if self._stopping.is_set():
+            return
+        if code == 0:
+            say("The full viewer (OHIF) is in place: an exam's page opens it.")
+        else:
+            say(f"{lines[-1].removeprefix('CommandError: ')}. The quick view stands alone.")
+
     def _wait_for_members(self) -> None:
         deadline = time.monotonic() + self._hospital.ready_timeout_s
         waiting = list(self._hospital.members)
@@ -69,12 +87,14 @@ class Opening:
         self._hospital.day_marker.parent.mkdir(parents=True, exist_ok=True)
         self._hospital.day_marker.touch()
 
-    def _run(self, errand: Errand) -> int:
+    def _run(self, errand: Errand, output: IO[str] | None = None) -> int:
         say(f"{errand.says} ...")
         process = subprocess.Popen(  # noqa: S603 - argv is the plan's
             errand.argv,
             env={**os.environ, **errand.env},
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends it
         )
         try:

@@ -79,8 +79,10 @@ class _Demo:
 
     def _do_opening(self) -> None:
         try:
-            Opening(self._hospital, self._stopping).run()
+            opening = Opening(self._hospital, self._stopping)
+            opening.run()
             self._open.set()
+            opening.put_viewer_in_place()
         except OpeningFailed as failure:
             self._failure = failure
             os.kill(os.getpid(), signal.SIGTERM)  # ends the supervisor's watch
