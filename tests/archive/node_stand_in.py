@@ -93,6 +93,7 @@ class NodeStandIn:
         self.answers: dict[str, dict[str, Any]] = {}
         self.used_jtis: dict[str, str] = {}
         self.in_use: set[str] = set()
+        self.receipts: dict[str, str] = {}
         self.disk = {"total_bytes": 1000, "free_bytes": 900, "stored_bytes": 0, "reserve_bytes": 0}
         self.calls: list[str] = []
         self.delay_s = 0.0
@@ -136,6 +137,12 @@ class NodeStandIn:
             self._evict_one(study, receipt, answer)
         self.answers[plan["plan_id"]] = answer
         return answer
+
+    def take_receipts(self, told: dict[str, Any]) -> dict[str, Any]:
+        for receipt in told["instances"]:
+            assert any(copy["verified_at"] for copy in receipt["copies"])
+            self.receipts[receipt["sop_instance_uid"]] = receipt["stored_sha256"]
+        return {"study_uid": told["study_uid"], "taken": list(self.receipts), "refused": []}
 
     def _evict_one(self, study: Study, receipt: dict[str, Any], answer: dict[str, Any]) -> None:
         one = study.instances[receipt["sop_instance_uid"]]
@@ -244,6 +251,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _post(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         plan = json.loads(self.content)
+        if parts[-1] == "receipts":
+            ticket.require("custody.receipt", plan["study_uid"])
+            return 200, self.node.take_receipts(plan)
         ticket.require("custody.evict", plan["study_uid"])
         return 200, self.node.evict(ticket, plan)
 

@@ -44,6 +44,27 @@ def test_a_late_instance_is_copied_alone_and_its_manifest_names_the_older_ones(h
     assert StudyFacts.objects.get().verified_revision == 4
 
 
+def test_a_correction_is_a_member_of_records_alone(head, vault):
+    from archive_node.vault import volume
+
+    run_job("copy")
+    before = head.online(STUDY)
+    head.studies[STUDY].journal.append({"kind": "corrected", "why": "wrong entry"})
+    head.studies[STUDY].revision += 1
+    for _ in range(2):
+        copied = run_job("copy")
+        assert (copied.state, copied.error) == ("done", "")
+    first, records = Copy.objects.order_by("id")
+    assert (first.instances, records.instances, records.revision) == (3, 0, 4)
+    assert records.verified_at is not None
+    with vault.warm(records.volume) as mounted, mounted.open(records.member) as file:
+        manifest = volume.read_manifest(file)
+    assert [record["kind"] for record in manifest["journal"]] == ["corrected"]
+    assert len(manifest["elsewhere"]) == 3
+    assert run_job("evict").state == run_job("recall").state == "done"
+    assert head.online(STUDY) == before
+
+
 def test_every_job_may_run_twice_with_the_same_result(head, vault):
     before = head.online(STUDY)
     for kind in ("copy", "copy"):

@@ -134,7 +134,7 @@ def test_a_retried_eviction_never_reuses_a_plan_of_which_a_copy_is_gone(head, va
     Job.objects.update(state="failed")
     Copy.objects.all().delete()
     job.refresh_from_db()
-    states.retry(job)
+    states.retry(job, "archivist")
     runner.run(job.id)
     assert len(head.online(STUDY)) == 3
 

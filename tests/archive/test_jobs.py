@@ -159,10 +159,10 @@ def test_what_trying_again_cannot_mend_fails_at_once_in_one_line(node, vault):
 
 def test_a_failed_job_is_queued_again_on_request_and_no_other(job):
     with pytest.raises(errors.Conflict, match="does this already"):
-        states.retry(job)
+        states.retry(job, "archivist")
     states.claim(job.id).fail("no luck")
     job.refresh_from_db()
-    again = states.retry(job)
+    again = states.retry(job, "archivist")
     assert (again.state, again.attempts, again.error) == ("queued", 0, "")
 
 
@@ -170,7 +170,7 @@ def test_a_failed_job_is_not_queued_beside_an_open_one(job):
     states.claim(job.id).fail("no luck")
     newer, _ = dispatch.request("copy", "CT", STUDY, "rule")
     with pytest.raises(errors.Conflict, match=f"job {newer.id} does this already"):
-        states.retry(job)
+        states.retry(job, "archivist")
 
 
 def test_what_is_due_and_what_a_dead_worker_left_is_sent(job, settings, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pacs_common.errors import ArgensError
 from pacs_common.tickets import TicketIssuer
 from tests.archive.conftest import unlike
 from tests.archive.node_stand_in import NodeStandIn, serving
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,12 +35,6 @@ def eventually(condition: Callable[[], Any], timeout_s: float = 30) -> Any:
             pass  # not listening yet
         time.sleep(0.1)
     pytest.fail("did not happen in time")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def children(pid: int) -> list[int]:

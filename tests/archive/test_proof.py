@@ -112,7 +112,7 @@ def test_a_plan_that_the_node_calls_void_ends_its_job_and_a_retry_makes_a_new_pl
     assert failed.state == "failed" and "void" in failed.error
     assert len(head.online(STUDY)) == 3
 
-    states.retry(failed)
+    states.retry(failed, "archivist")
     assert run_job("evict").state == "done"
     assert head.online(STUDY) == {}
 
@@ -205,3 +205,15 @@ def test_another_library_in_the_place_of_the_known_one_is_refused(head, vault, a
     job = run_job("copy")
     assert job.state == "queued" and "is another library" in job.error
     assert KnownVault.objects.get().library_id == vault.library_id
+
+
+def test_the_node_is_told_of_every_copy_that_was_proven(head, vault):
+    assert run_job("copy").state == "done"
+    kept = head.studies[STUDY].instances.values()
+    assert head.receipts == {one.uid: one.stored_sha256 for one in kept}
+
+
+def test_the_node_is_told_of_no_copy_that_is_bad(head, vault):
+    flip_bit(written_only(head), "1.2.3.1")
+    run_job("copy")
+    assert head.receipts == {}

@@ -50,4 +50,4 @@ def test_a_printed_exam_holds_the_patient_and_no_buttons(log_in):
     page.emulate_media(media="print")
     expect(page.locator(".patient-name")).to_be_visible()
     expect(page.locator(".topbar")).to_be_hidden()
-    expect(page.get_by_role("link", name="Download DICOM")).to_be_hidden()
+    expect(page.get_by_text("Download", exact=True)).to_be_hidden()

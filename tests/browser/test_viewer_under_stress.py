@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.extra_exams import Exam
 
 
 @pytest.fixture
-def viewer(log_in) -> Page:
-    """The CT stack with the most images, opened."""
-    page = log_in("clinician")
-    page.get_by_label("Description").fill("thoracique")
-    page.get_by_role("button", name="Search", exact=True).click()
-    page.locator("tr[data-href] a").first.click()
-    page.locator(".series-card").first.click()
+def viewer(reader: Page, exam: Exam) -> Page:
+    """A stack of CT images, opened."""
+    return opened(reader, exam)
+
+
+def opened(page: Page, exam: Exam) -> Page:
+    page.goto(exam.image(1))
     expect(page.locator("#viewer[data-ready]")).to_be_visible()
     return page
+
+
+def answer_or_not(route: Route, silent: threading.Event) -> None:
+    """Let the request through, or answer as the portal does for a node that is silent."""
+    if silent.is_set():
+        route.fulfill(status=502, body="")
+    else:
+        route.continue_()
 
 
 def count(page: Page) -> int:
@@ -54,10 +66,17 @@ def test_going_back_at_once_to_an_image_that_was_given_up_shows_it(viewer: Page)
 
 
 @pytest.mark.console_errors
-def test_an_ended_session_says_so_on_the_stage(viewer: Page):
-    viewer.context.clear_cookies()
+def test_an_ended_session_says_so_on_the_stage_and_stops_the_loop(log_in, exam: Exam):
+    viewer = opened(log_in("clinician"), exam)
     viewer.keyboard.press("End")
+    expect(viewer.locator("#caption-slice")).to_have_text("20 / 20")
+    viewer.context.clear_cookies()
+    viewer.keyboard.press("3")
+    viewer.keyboard.press("Space")
     expect(viewer.locator("#message-text")).to_contain_text("session has ended")
+    expect(viewer.get_by_role("button", name="Play").first).to_have_attribute(
+        "aria-pressed", "false"
+    )
     link = viewer.get_by_role("link", name="Log in again")
     expect(link).to_be_visible()
     link.click()
@@ -66,10 +85,14 @@ def test_an_ended_session_says_so_on_the_stage(viewer: Page):
 
 @pytest.mark.console_errors
 def test_a_silent_node_is_told_on_the_stage_and_the_viewer_lives_on(viewer: Page):
-    viewer.route("**/rendered*", lambda route: route.fulfill(status=502, body=""))
+    silent = threading.Event()
+    viewer.route("**/rendered*", lambda route: answer_or_not(route, silent))
+    viewer.reload()  # a page that is there already may send its next request past a new route
+    expect(viewer.locator("#viewer[data-ready]")).to_be_visible()
+    silent.set()
     viewer.keyboard.press("End")
     expect(viewer.locator("#message-text")).to_contain_text("does not answer")
-    viewer.unroute("**/rendered*")
+    silent.clear()
     viewer.keyboard.press("Home")
     expect(viewer.locator("#message")).to_be_hidden()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from archive_node.vault.base import VaultUnavailable
 from archive_node.vault.tape import TapeLibrary
+from tests.support.services import require
 
 
 def library(root: Path, drives: int = 2) -> TapeLibrary:
@@ -89,13 +89,11 @@ library.append("CT/1.2/r1-1.tar", 5, lambda file: file.write(b"bytes"))
 
 def test_a_member_is_synced_before_it_is_named_and_its_name_before_success(tmp_path):
     """SIGKILL keeps the page cache: only the order of the system calls proves the power cut."""
-    if shutil.which("strace") is None:
-        pytest.skip("needs strace")
     root = tmp_path / "vault"
     library(root)
     trace = tmp_path / "trace"
     calls = "openat,write,fsync,fdatasync,rename,close"
-    command = ["strace", "-f", "-y", "-o", str(trace), "-e", f"trace={calls}"]
+    command = [require("strace"), "-f", "-y", "-o", str(trace), "-e", f"trace={calls}"]
     ended = subprocess.run(
         [*command, sys.executable, "-c", APPEND, str(root)],
         cwd=Path(__file__).parents[2],
@@ -138,12 +136,10 @@ with library.warm("A00001") as volume:
 
 def test_a_member_that_a_killed_writer_named_is_settled_up_to_the_library(tmp_path):
     """It may have died between the rename and the sync of a folder."""
-    if shutil.which("strace") is None:
-        pytest.skip("needs strace")
     root = tmp_path / "vault"
     library(root).append("CT/1.2/r1-1.tar", 5, lambda file: file.write(b"bytes"))
     trace = tmp_path / "trace"
-    command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync"]
+    command = [require("strace"), "-f", "-y", "-o", str(trace), "-e", "trace=fsync"]
     ended = subprocess.run(
         [*command, sys.executable, "-c", SETTLE, str(root)],
         cwd=Path(__file__).parents[2],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.core.cache import cache
@@ -12,7 +14,6 @@ from django.test import Client
 from pydicom.dataset import Dataset
 
 from dicom_node.config import CONFIG
-from dicom_node.dimse.server import DicomServer
 from dicom_node.index.writer import IndexWriter
 from dicom_node.ingest.ingest import Arrival, Ingest, Result
 from dicom_node.models import Instance
@@ -20,6 +21,9 @@ from dicom_node.store.blobs import ensure_folder
 from dicom_node.store.layout import Layout
 from pacs_common.tickets import TicketIssuer
 from tests.node.objects import encoded, real_file
+
+if TYPE_CHECKING:
+    from dicom_node.dimse.server.port import DicomServer
 
 
 @pytest.fixture
@@ -54,7 +58,10 @@ def take(ingest: Ingest) -> Callable[[Dataset], Result]:
 @pytest.fixture
 def server(layout: Layout, transactional_db: None) -> Iterator[DicomServer]:
     """The node's DICOM port, on a free port."""
-    server = DicomServer(layout, "127.0.0.1", 0, reserve_bytes=CONFIG.reserve_bytes)
+    from dicom_node.dimse.server.port import DicomServer, Listener, listen
+
+    listeners = [Listener(listen("127.0.0.1", 0))]
+    server = DicomServer(layout, listeners, reserve_bytes=CONFIG.reserve_bytes)
     yield server
     server.stop()
 
@@ -63,10 +70,12 @@ def server(layout: Layout, transactional_db: None) -> Iterator[DicomServer]:
 def ticket(tmp_path: Path) -> Callable[..., str]:
     """Sign a ticket for this node: `ticket("dicomweb")`, `ticket("custody.read", study=uid)`."""
 
-    def ticket(scope: str, *, issuer: str = "", audience: str = "", **bound: object) -> str:
+    def ticket(
+        scope: str, *more: str, issuer: str = "", audience: str = "", **bound: object
+    ) -> str:
         issuer = issuer or ("archive" if scope.startswith("custody") else "portal")
         signer = TicketIssuer.at(issuer, tmp_path / f"{issuer}.key", CONFIG.trust_dir)
-        return signer.issue(audience or CONFIG.name, [scope], subject="tester", **bound)
+        return signer.issue(audience or CONFIG.name, [scope, *more], subject="tester", **bound)
 
     return ticket
 
@@ -89,6 +98,20 @@ def archive(ticket: Callable[..., str]) -> Callable[..., Client]:
 
 
 @pytest.fixture
+def evict(archive):
+    """Post a plan: `evict(plan)` with a fresh ticket for it."""
+
+    def evict(plan, **other):
+        bound = {"plan": plan["plan_id"], "study": plan["study_uid"]} | other.get("ticket", {})
+        client = archive("custody.evict", **bound)
+        return client.post(
+            "/api/custody/evictions", json.dumps(plan), content_type="application/json"
+        )
+
+    return evict
+
+
+@pytest.fixture
 def real(ingest: Ingest) -> Callable[[str], str]:
     """Take a file of pydicom's in; returns the address of its instance."""
 
@@ -105,4 +128,7 @@ def real(ingest: Ingest) -> Callable[[str], str]:
 def _clear(layout: Layout) -> None:
     for folder in (layout.objects, layout.quarantine, layout.journal, layout.renditions):
         shutil.rmtree(folder, ignore_errors=True)
-    layout.checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(layout.audit, ignore_errors=True)
+    kept = (layout.checkpoint, layout.peers, layout.routed_until, layout.forwarding_rules)
+    for file in kept:
+        file.unlink(missing_ok=True)

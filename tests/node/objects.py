@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_node.custody.stub import keep_stub
-from dicom_node.index import writer
+from dicom_node.index.study_counts import count_evicted
 from dicom_node.models import Instance
 from dicom_node.store import part10
 from dicom_node.store.layout import Layout
@@ -55,8 +55,8 @@ def real_file(name: str) -> tuple[bytes, str]:
 
 def put_away(layout: Layout, *uids: str) -> None:
     """Evict instances as custody does: the stub and thumbnail stay, the file goes."""
-    for instance in Instance.objects.filter(uid__in=uids).select_related("series"):
+    for instance in Instance.every.filter(uid__in=uids).select_related("series"):
         keep_stub(layout, instance)
         layout.object(instance.hour, instance.uid).unlink()
-        Instance.objects.filter(id=instance.id).update(availability=Availability.NEARLINE)
-        writer.count_evicted(instance, +1)
+        Instance.every.filter(id=instance.id).update(availability=Availability.NEARLINE)
+        count_evicted(instance, +1)

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels import pixel_array
 
 from dicom_node.ingest.ingest import Arrival
+from dicom_node.render.transcode import COMPRESSED
 from tests.node.objects import SERIES, STUDY, ct, encoded, put_away, real_file
 from tests.node.web_answers import parts_of, require_problem, stored_bytes, whole
 
@@ -54,7 +57,7 @@ def real(real):
         f"{OCTETS}; transfer-syntax=*",
         f'{OCTETS}; transfer-syntax="*"',
         f"{OCTETS}; transfer-syntax={EXPLICIT}",
-        f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.4.80, {OCTETS}; q=0.5",
+        f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.4.81, {OCTETS}; q=0.5",
     ],
 )
 def test_a_list_of_frames_comes_raw_in_the_order_asked(take, portal, accept):
@@ -112,6 +115,53 @@ def test_frames_come_as_lossless_jpeg_equal_to_the_pixels(take, portal, accept):
     assert {p.content_type for p in parts} == {f"image/jpeg; transfer-syntax={LOSSLESS_JPEG}"}
     decoded = [imagecodecs.ljpeg_decode(part.body) for part in parts]
     assert np.array_equal(np.stack(decoded), LOOP)
+
+
+OFFERED = {
+    LOSSLESS_JPEG: "image/jpeg",
+    "1.2.840.10008.1.2.4.80": "image/jls",
+    "1.2.840.10008.1.2.4.90": "image/jp2",
+    "1.2.840.10008.1.2.4.201": "image/jphc",
+    RLE: "image/dicom-rle",
+}
+
+
+def decoded(frame: bytes, syntax: str) -> np.ndarray:
+    """Decode a frame of the loop as a reader of DICOM does."""
+    ds = ct(Rows=64, Columns=64)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PixelData = encapsulate([frame])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    return pixel_array(ds)
+
+
+def test_every_syntax_that_objects_are_offered_in_is_offered_for_frames():
+    assert set(OFFERED) == set(COMPRESSED)
+
+
+@pytest.mark.parametrize(("syntax", "media_type"), OFFERED.items())
+def test_frames_come_in_each_lossless_syntax_equal_to_the_pixels(take, portal, syntax, media_type):
+    take(loop())
+    for accept in (
+        f'multipart/related; type="{media_type}"; transfer-syntax={syntax}',
+        f'multipart/related; type="{media_type}"',
+        f"multipart/related; type=application/octet-stream; transfer-syntax={syntax}",
+    ):
+        parts = parts_of(get(portal, "3,2", accept))
+        kind = "application/octet-stream" if "octet" in accept else media_type
+        assert {p.content_type for p in parts} == {f"{kind}; transfer-syntax={syntax}"}
+        for part, index in zip(parts, (2, 1), strict=True):
+            assert np.array_equal(decoded(part.body, syntax), LOOP[index])
+    single = get(portal, "1", f"{media_type}; transfer-syntax={syntax}")
+    assert np.array_equal(decoded(whole(single), syntax), LOOP[0])
+
+
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jpeg_ls_lossless.dcm"])
+def test_compressed_objects_have_frames_in_other_syntaxes(real, portal, name):
+    (part,) = parts_of(get(portal, "1", JPEG, real(name)))
+    same = pixel_array(dcmread(get_testdata_file("MR_small.dcm")))
+    assert np.array_equal(imagecodecs.ljpeg_decode(part.body).view(same.dtype), same)
 
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "application/octet-stream"])
@@ -186,8 +236,8 @@ def test_what_is_no_list_of_frames_is_400(db, portal, numbers):
         "text/html",
         "application/dicom",
         "multipart/related; type=application/dicom",
-        "multipart/related; type=image/jls",
-        f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.4.90",
+        "multipart/related; type=image/jls; transfer-syntax=1.2.840.10008.1.2.4.81",
+        f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.4.91",
         f"{JPEG}; transfer-syntax=1.2.840.10008.1.2.4.50",
         f"{OCTETS}; q=0",
     ],

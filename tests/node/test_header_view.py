@@ -156,6 +156,10 @@ def test_real_files_are_readable(ingest, portal, name):
     assert not broken
 
 
-@pytest.mark.parametrize("uid", ["1.2.3", "nonsense", "..", "%00", "1" * 200])
-def test_an_unknown_instance_is_404(db, portal, uid):
-    require_problem(portal.get(f"/api/instances/{uid}/header"), 404)
+def test_an_unknown_instance_is_404(db, portal):
+    require_problem(portal.get("/api/instances/1.2.3/header"), 404)
+
+
+@pytest.mark.parametrize("uid", ["nonsense", "..", "%00", "1" * 200])
+def test_what_is_no_uid_never_reaches_the_index(db, portal, uid):
+    require_problem(portal.get(f"/api/instances/{uid}/header"), 400)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+from datetime import UTC, datetime
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from dicom_node.api import dicom_port, health
+from dicom_node.api import dicom_tls, health
 from dicom_node.models import Instance, Study
 from pacs_common import VERSION
 from tests.node.objects import SERIES, ct, put_away
+from tests.support.certificates import Authority
 
 
 @pytest.fixture
@@ -29,7 +31,6 @@ def configured(monkeypatch):
     def configured(**changes: object) -> None:
         config = dataclasses.replace(health.CONFIG, **changes)
         monkeypatch.setattr(health, "CONFIG", config)
-        monkeypatch.setattr(dicom_port, "CONFIG", config)
 
     return configured
 
@@ -58,6 +59,19 @@ def test_a_node_whose_dicom_port_is_not_served_is_not_ready(layout, db, anybody,
     answer = anybody.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"] == [f"nothing listens on the DICOM port {port}"]
+
+
+def test_a_node_whose_tls_port_is_not_served_is_not_ready(
+    layout, db, anybody, listening, configured
+):
+    config = health.CONFIG
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        configured(dicom_port=config.dicom_port, tls=dataclasses.replace(config.tls, port=port))
+        assert anybody.get("/readyz").status_code == 200
+    answer = anybody.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == [f"nothing listens on the DICOM TLS port {port}"]
 
 
 def test_asking_for_the_port_disturbs_no_association(layout, db, anybody, configured):
@@ -108,6 +122,8 @@ def test_metrics_are_prometheus_and_tell_nothing_of_patients(take, anybody, layo
         "evicted": 1,
         "quarantined": 0,
         "damaged": 0,
+        "rejected": 0,
+        "non_patient": 0,
     }
     disk = {s.labels["use"]: s.value for s in families["argens_node_disk_bytes"].samples}
     assert set(disk) == {"total", "free", "stored", "reserve"}
@@ -127,9 +143,13 @@ def test_the_nodes_account_has_the_agreed_shape(take, layout, ticket):
     put_away(layout, f"{SERIES}.1")
     found = client.get("/api/node").json()
     assert list(found) == [
-        *("name", "ae_title", "version", "dicom_port", "started_at", "last_arrival_at"),
-        *("disk", "counts"),
+        *("name", "ae_title", "version", "dicom_port", "dicom_tls", "default_issuer"),
+        *("started_at", "last_arrival_at"),
+        *("disk", "counts", "arrivals", "single_copy_studies", "renditions", "problems"),
     ]
+    assert list(found["arrivals"]) == ["days", "instances", "bytes", "bytes_a_day"]
+    nothing = {"images": 0, "original_bytes": 0, "rendition_bytes": 0, "saved_bytes": 0}
+    assert found["renditions"] == {"mode": "cache", **nothing}
     assert (found["name"], found["ae_title"], found["version"]) == ("CT", "ARGENS_CT", VERSION)
     assert found["last_arrival_at"] == Study.objects.get().last_arrival_at.isoformat()
     assert found["started_at"].endswith("+00:00")
@@ -140,8 +160,30 @@ def test_the_nodes_account_has_the_agreed_shape(take, layout, ticket):
         "evicted": 1,
         "quarantined": 1,
         "damaged": 0,
+        "rejected": 0,
+        "non_patient": 0,
     }
     assert list(found["disk"]) == ["total_bytes", "free_bytes", "stored_bytes", "reserve_bytes"]
     assert found["disk"]["stored_bytes"] == Instance.objects.get(uid=f"{SERIES}.2").size_bytes
     disk = os.statvfs(layout.objects)
     assert found["disk"]["total_bytes"] == disk.f_blocks * disk.f_frsize
+
+
+def test_the_account_tells_whose_the_dicom_tls_certificate_is_and_when_it_ends(
+    tmp_path, monkeypatch
+):
+    paper = Authority(tmp_path).issue("ct.hospital", days=12)
+    tls = dataclasses.replace(dicom_tls.CONFIG.tls, port=2762, certificate=paper.certificate)
+    monkeypatch.setattr(dicom_tls, "CONFIG", dataclasses.replace(dicom_tls.CONFIG, tls=tls))
+    told = dicom_tls.certificate()
+    assert (told["subject"], told["issuer"]) == ("CN=ct.hospital", "CN=Authority")
+    assert (datetime.fromisoformat(told["not_after"]) - datetime.now(UTC)).days == 11
+    paper.certificate.write_text("broken")
+    assert dicom_tls.certificate() is None
+
+
+def test_the_account_tells_of_no_certificate_where_the_tls_port_is_off(tmp_path, monkeypatch):
+    paper = Authority(tmp_path).issue("ct.hospital")
+    tls = dataclasses.replace(dicom_tls.CONFIG.tls, port=0, certificate=paper.certificate)
+    monkeypatch.setattr(dicom_tls, "CONFIG", dataclasses.replace(dicom_tls.CONFIG, tls=tls))
+    assert dicom_tls.certificate() is None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-from django.db import OperationalError
+from django.db import Error, OperationalError, connection
 
-from dicom_node.index import rebuild, writer
+from dicom_node.index import rebuild, rows, writer
 from dicom_node.index.writer import IndexWriter
 from dicom_node.ingest.ingest import Arrival, Ingest, Outcome
 from dicom_node.models import Instance, Study
+from dicom_node.store import blobs
 from pacs_common.errors import IndexUnavailable
 from tests.node.objects import EXPLICIT, ct, encoded
 
@@ -127,3 +130,50 @@ def test_a_file_that_fsck_indexed_first_is_not_taken_away(layout, transactional_
 def test_a_file_that_another_process_took_over_is_not_taken_away(ingest, layout):
     result = overtaken(layout, lambda: ingest.take(Arrival(encoded(ct()), EXPLICIT)))
     assert_kept(layout, result.outcome)
+
+
+def test_a_connection_that_is_closed_already_is_told_as_djangos_errors_and_dropped(
+    index, transactional_db
+):
+    rows.known_uids(["1.2.3"])
+    connection.connection.close()
+    with pytest.raises(Error):
+        rows.known_uids(["1.2.3"])
+    assert connection.errors_occurred
+    connection.connection = None
+    assert rows.known_uids(["1.2.3"]) == set()
+
+
+def test_a_lock_that_fails_after_the_commit_costs_no_file(layout, transactional_db):
+    class LosesItsLock(IndexWriter):
+        @contextmanager
+        def _turn(self):
+            with super()._turn():
+                yield
+            raise OSError(errno.EIO, "the lock is gone")
+
+    index = LosesItsLock()
+    try:
+        with pytest.raises(writer.CommitUnknown):
+            Ingest(layout, index, 0).take(Arrival(encoded(ct()), EXPLICIT))
+    finally:
+        index.close()
+    assert_kept(layout, Outcome.STORED)
+
+
+def test_the_second_try_of_a_batch_forgets_the_failures_of_the_first(layout, transactional_db):
+    class TriesTwice(IndexWriter):
+        def _write_with_a_second_try(self, batch):
+            self._write_all(batch)
+            self._write_all(batch)
+
+    def place():
+        if next(tries) == 1:
+            raise blobs.AlreadyThere
+        return layout.objects
+
+    tries, index = iter([1, 2]), TriesTwice()
+    try:
+        index._put(writer._Waiting(lambda: None, place))
+    finally:
+        index.close()

@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from pydicom import dcmread
 from pydicom.uid import JPEGLosslessSV1
 
-from dicom_node.index import writer
+from dicom_node.index import rows, writer
 from dicom_node.ingest.ingest import Arrival, Ingest, Outcome
 from dicom_node.models import Instance, Quarantined, Study
 from dicom_node.render.transcode import frame_as
@@ -63,6 +63,14 @@ def test_later_instances_fill_blanks_but_change_nothing(take):
     take(ct(2, StudyDescription="TDM", AccessionNumber="A2"))
     study = Study.objects.get()
     assert (study.description, study.accession_number) == ("TDM", "A1")
+
+
+def test_a_modality_that_comes_later_is_one_of_the_studys(take):
+    take(ct(1, Modality=""))
+    assert Study.objects.get().modalities == ""
+    take(ct(2, Modality="MR"))
+    take(ct(3, Modality="CT"))
+    assert Study.objects.get().modalities == "MR"
 
 
 def test_the_same_object_again_changes_nothing(take, layout):
@@ -211,10 +219,10 @@ def test_a_full_disk_is_refused_and_nothing_is_left(layout, transactional_db):
 
 
 def test_no_success_while_the_index_is_away_and_the_retry_succeeds(take, monkeypatch):
-    def away(entry):
+    def away(entries, **how):
         raise OperationalError("database is away")
 
-    monkeypatch.setattr(writer, "add", away)
+    monkeypatch.setattr(rows, "add_all", away)
     with pytest.raises(IndexUnavailable):
         take(ct())
     monkeypatch.undo()

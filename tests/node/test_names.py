@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_node.index.names import fold_name, fold_text, name_keys
+from dicom_node.index.sounds import sound_key, sound_of
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,44 @@ def test_case_never_matters(text):
 @given(st.text("aeiouçEUnyÀ"), st.sampled_from("\u0300\u0301\u0302\u0308\u030c\u0327"))
 def test_accents_never_matter(text, accent):
     assert fold_name("".join(char + accent for char in text)) == fold_name(text)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["Lefèvre", "Lefebvre", "Le Faivre", "LEFÉVRE"],
+        ["Dupont", "Dupond", "Dupons"],
+        ["Mohamed", "Muhammad", "Mohammed", "Mouhamed"],
+        ["Schmidt", "Schmitt", "Schmit"],
+        ["Gautier", "Gauthier", "Gaultier"],
+        ["Thibault", "Thibaud", "Tibaut"],
+        ["Philippe", "Filipe"],
+        ["Meyer", "Meier", "Mayer", "Maier"],
+        ["Hernandez", "Ernandes"],
+        ["Nguyen", "Nguyên", "N'Guyen"],
+        ["Rousseau", "Rousso"],
+        ["Guillaume", "Guilaume"],
+        ["Christine", "Kristine"],
+        ["Leclerc", "Leclair"],
+        ["Chevalier", "Chevallier"],
+    ],
+)
+def test_spellings_of_one_sound_meet(spellings):
+    assert len({sound_of(spelling) for spelling in spellings}) == 1
+
+
+def test_other_names_sound_otherwise():
+    names = ["Martin", "Durand", "Lefèvre", "Bernard", "Mercier", "Petit", "Roux", "Vidal", "山田"]
+    assert len({sound_of(name) for name in names}) == len(names)
+
+
+def test_a_sound_key_is_family_and_given_of_the_first_group_that_has_any():
+    assert sound_key("Lefèvre^Hélène^^Dr") == f"{sound_of('Lefebvre')}^{sound_of('Elene')}"
+    assert sound_key("=山田^太郎") == "山田^太郎"
+    assert sound_key("^^^") == sound_key("") == ""
+
+
+@given(st.text())
+def test_the_sound_of_any_text_is_found_whatever_its_case(text):
+    assert sound_of(text.upper()) == sound_of(text) or not text.isascii()
+    assert "\\" not in sound_of(text.replace("\\", ""))

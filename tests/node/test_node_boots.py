@@ -55,3 +55,16 @@ def test_a_data_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path,
     (line,) = refused.stderr.splitlines()
     assert folder in line
     assert line.startswith("setting PACS_DATA_DIR: ")
+
+
+def test_the_process_that_forks_the_dicom_port_has_no_second_thread(tmp_path):
+    code = (
+        "import django; django.setup(); import dicom_node.dimse.server.supervisor\n"
+        "print(open('/proc/self/status').read().split('Threads:')[1].split()[0])"
+    )
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environment |= {"DJANGO_SETTINGS_MODULE": "dicom_node.settings", "PACS_DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "1", done.stderr

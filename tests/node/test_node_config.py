@@ -53,6 +53,13 @@ def test_move_destinations_and_peers_are_read(tmp_path):
     assert found.peers == {"CT1": "10.0.0.7"}
 
 
+def test_private_classes_are_read(tmp_path):
+    longest = "1." + "2" * 62
+    found = config(tmp_path, PACS_PRIVATE_CLASSES=f" 1.2.840.113619.4.26 ,{longest},")
+    assert found.private_classes == ("1.2.840.113619.4.26", longest)
+    assert config(tmp_path).private_classes == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -83,6 +90,15 @@ def test_move_destinations_and_peers_are_read(tmp_path):
         ("PACS_PORTAL_URL", "http://"),
         ("PACS_PORTAL_URL", "http://["),
         ("PACS_SECRET_KEY_FILE", "/nowhere/at/all"),
+        ("PACS_PRIVATE_CLASSES", "CT"),
+        ("PACS_PRIVATE_CLASSES", "1.2.3.4;1.2.3.5"),
+        ("PACS_PRIVATE_CLASSES", "1.2..3"),
+        ("PACS_PRIVATE_CLASSES", "1.2.3.4,../../etc"),
+        ("PACS_PRIVATE_CLASSES", "1." + "2" * 63),
+        ("PACS_PRIVATE_CLASSES", "1.2.840.10008.1.1"),
+        ("PACS_PRIVATE_CLASSES", "1.2.840.10008.1.2.4.70"),
+        ("PACS_PRIVATE_CLASSES", "1.2.840.10008.5.1.4.38.1"),
+        ("PACS_KEEP_NON_PATIENT", "palettes"),
     ],
 )
 def test_nonsense_is_refused_in_one_line_that_names_the_setting(tmp_path, name, value):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dicom_node.dicomweb import rendered
+from dicom_node.prepared import pictures
 from tests.node.objects import SERIES, STUDY, ct, put_away
 from tests.node.web_answers import require_problem
 
@@ -58,20 +58,23 @@ def test_the_window_takes_a_function(take, portal, function):
         ("*/*", "", "image/jpeg"),
         ("image/*", "", "image/jpeg"),
         ("image/png", "", "image/png"),
+        ("image/gif", "", "image/gif"),
         ("image/jpeg;q=0.4, image/png;q=0.8", "", "image/png"),
         ("text/html, image/png;q=0.1", "", "image/png"),
         ("image/jpeg", "?accept=image/png", "image/png"),
         ("text/html", "?accept=image/jpeg", "image/jpeg"),
     ],
 )
-def test_the_caller_chooses_jpeg_or_png(take, portal, accept, query, expected):
+def test_the_caller_chooses_jpeg_png_or_gif(take, portal, accept, query, expected):
     take(ct(1))
     answer = get(portal, f"{INSTANCE}/rendered{query}", accept)
     assert answer["Content-Type"] == expected
     assert Image.open(io.BytesIO(answer.content)).format == expected[6:].upper()
 
 
-@pytest.mark.parametrize("accept", ["text/html", "image/gif", "multipart/related; type=image/jpeg"])
+@pytest.mark.parametrize(
+    "accept", ["text/html", "image/webp", "application/pdf", "multipart/related; type=image/jpeg"]
+)
 @pytest.mark.parametrize("what", ["rendered", "thumbnail"])
 def test_other_formats_are_406(take, portal, accept, what):
     take(ct(1))
@@ -99,10 +102,15 @@ def test_nonsense_is_400_before_anything_is_looked_up(db, portal, what, params):
     require_problem(get(portal, f"{INSTANCE}/{what}", **params), 400)
 
 
-@pytest.mark.parametrize("number", ["1,2", "0", "x"])
+@pytest.mark.parametrize("number", ["1,,2", "0", "x", "-1"])
 @pytest.mark.parametrize("what", ["rendered", "thumbnail"])
-def test_one_frame_makes_one_picture(db, portal, number, what):
+def test_a_frame_list_without_sense_is_400(db, portal, number, what):
     require_problem(get(portal, f"{INSTANCE}/frames/{number}/{what}"), 400)
+
+
+def test_one_frame_makes_one_thumbnail(take, portal):
+    take(ct(1))
+    require_problem(get(portal, f"{INSTANCE}/frames/1,1/thumbnail"), 400)
 
 
 @pytest.mark.parametrize("what", ["rendered", "thumbnail"])
@@ -159,5 +167,5 @@ def test_an_evicted_object_without_pixels_has_no_thumbnail(take, portal, layout)
 def test_a_picture_is_made_once_and_comes_again_with_equal_bytes(take, portal, monkeypatch, what):
     take(ct(1))
     first = get(portal, f"{INSTANCE}/{what}").content
-    monkeypatch.setattr(rendered, "read_object", lambda instance: pytest.fail("made again"))
+    monkeypatch.setattr(pictures, "picture", lambda *_: pytest.fail("made again"))
     assert get(portal, f"{INSTANCE}/{what}").content == first

@@ -20,6 +20,8 @@ from dicom_node.sampleday.day import make_day
 from dicom_node.sampleday.plan import exams
 from tests.support.services import require
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 11, 21)
 ROOT = Path(__file__).resolve().parents[2]
 

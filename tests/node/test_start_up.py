@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -15,6 +17,7 @@ from dicom_node.models import Instance, Quarantined, Study
 from dicom_node.store import part10
 from dicom_node.store.layout import hour_of
 from tests.node.objects import EXPLICIT, SERIES, ct, encoded
+from tests.node.test_rebuild import left_in_another_hour
 
 
 def stops_after(rounds):
@@ -140,3 +143,48 @@ def test_a_file_where_an_hours_folder_should_be_stops_nothing(take, layout):
 def test_a_half_written_file_that_goes_while_others_look_is_no_failure(layout, transactional_db):
     (now_folder(layout) / ".1.2.3.dcm.abcd.part").symlink_to("gone")
     assert rebuild.catch_up(layout, "").partial == 0
+
+
+def test_a_keeper_that_comes_later_compares_from_the_last_checkpoint_on(layout, transactional_db):
+    layout.checkpoint.write_text("2026/01/05/08")
+    left_in_another_hour(layout, ct(1), "2026/01/05/09")
+    checkpoint.keep(layout, stops_after(1))
+    assert Instance.objects.get().hour == "2026/01/05/09"
+
+
+def test_a_checkpoint_without_its_index_hides_nothing(take, layout):
+    left_in_another_hour(layout, ct(1), "2026/01/05/09")
+    layout.checkpoint.write_text("2026/01/06/00")
+    assert checkpoint.start(layout) == ""
+    rebuild.catch_up(layout, checkpoint.start(layout))
+    assert checkpoint.start(layout) == "2026/01/06/00"
+
+
+@pytest.mark.parametrize("kind", ["objects", "quarantine"])
+def test_the_names_that_a_killed_process_left_are_synced_before_they_have_rows(
+    take, layout, tmp_path, kind
+):
+    take(ct(1))
+    if kind == "quarantine":
+        take(ct(1, PixelData=bytes(512)))
+    for model in (Study, Quarantined):
+        model.objects.all().delete()
+    hour = next(layout.hours(getattr(layout, kind)))
+    calls = synced_folders(lambda: rebuild.catch_up(layout, ""))
+    folder = getattr(layout, kind) / hour
+    assert calls >= {folder, *folder.parents[:5]}
+    assert Instance.objects.exists()
+
+
+def synced_folders(work):
+    """Return the folders that are synced while `work` runs."""
+    found, real = set(), os.fsync
+
+    def fsync(handle):
+        found.add(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        work()
+    return found

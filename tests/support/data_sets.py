@@ -37,7 +37,7 @@ def ct(
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
     ds.RescaleIntercept, ds.RescaleSlope = -1024, 1
     ds.WindowCenter, ds.WindowWidth = 40, 400
-    ramp = np.arange(256, dtype="<u2").reshape(16, 16) + 1000 + number
+    ramp = np.arange(256, dtype="<u2").reshape(16, 16) + 1000 + number % 10_000
     ds.PixelData = ramp.tobytes()
     for keyword, value in attributes.items():
         if value is None:

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED_DICOM = ROOT.parent / "shared" / "dicom"
 
 _DCMTK = (
-    "dcmdump dcmftest dcmdjpeg dcmodify dump2dcm echoscu findscu getscu movescu storescp storescu"
+    "dcm2json dcm2pnm dcmdjpeg dcmdjpls dcmdrle dcmdump dcmftest dcmj2pnm dcml2pnm dcmodify "
+    "dcmp2pgm dcmqrscp dump2dcm echoscu findscu getscu movescu storescp storescu"
 )
 PACKAGES = {
     **dict.fromkeys(_DCMTK.split(), "dcmtk"),
@@ -23,12 +24,16 @@ PACKAGES = {
     "postgres": "postgresql",
     "strace": "strace",
     "msgfmt": "gettext",
+    "curl": "curl",
     "git": "git",
     "make": "make",
+    "nginx": "nginx-light",
+    "npm": "npm",
 }
 _ELSEWHERE = {
     "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True),
     "Orthanc": [Path("/usr/sbin/Orthanc")],
+    "nginx": [Path("/usr/sbin/nginx")],
     "redis-server": [Path("/usr/sbin/redis-server")],
 }
 

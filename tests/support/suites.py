@@ -29,7 +29,7 @@ SUITES = (
     Suite("archive", workers=2),
     Suite("web", workers=2),
     Suite("contract"),
-    Suite("system", fast=False),
+    Suite("system", fast=False, workers=2),
     Suite("browser", fast=False),
 )
 

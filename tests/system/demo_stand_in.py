@@ -59,6 +59,8 @@ def errand(folder: Path, name: str, seconds: float, status: int) -> None:
     with (folder / "errands").open("a") as file:
         file.write(f"{name}\n")
     time.sleep(seconds)
+    if status:
+        print(f"CommandError: {name} cannot be done: no network", file=sys.stderr)
     sys.exit(status)
 
 
@@ -81,7 +83,10 @@ def hospital(plan: dict) -> Hospital:
         Errand(f"Errand {name}", (*me, "errand", folder, name, str(seconds), str(status)), {})
         for name, seconds, status in plan.get("errands", [])
     )
-    return Hospital(Path(folder), members, errands, plan.get("ready_timeout_s", 30))
+    viewer = errands[-1] if plan.get("last_is_viewer") else None
+    first_day = errands[:-1] if viewer else errands
+    limit_s = plan.get("ready_timeout_s", 30)
+    return Hospital(Path(folder), members, first_day, viewer, limit_s)
 
 
 if __name__ == "__main__":

@@ -17,24 +17,15 @@ import pytest
 
 from deploy.demo.hospital import plan
 from pacs_common.env import Env, SettingError
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def stand_in(folder: Path, *behaviours: str, errands: tuple = (), **more: object) -> Path:
     """Write a plan: two nodes and a portal unless behaviours say otherwise."""
     behaviours = behaviours or ("fine", "fine", "portal")
-    ports = free_ports(2 * len(behaviours))
+    ports = [free_port() for _ in range(2 * len(behaviours))]
     members = [
         {
             "name": "portal" if behaviour == "portal" else f"node{number}",
@@ -148,6 +139,24 @@ def test_a_first_day_that_failed_is_said_and_tried_again(tmp_path):
             said = running.read_until("Ctrl-C stops everything")
             assert "Errand send failed (exit status 1); the next start tries again." in said
     assert (tmp_path / "errands").read_text().split() == ["make", "send"] * 2
+
+
+def test_the_full_viewer_comes_after_the_hospital_is_open(tmp_path):
+    errands = [("day", 0, 0), ("viewer", 0, 0)]
+    with demo(stand_in(tmp_path, errands=errands, last_is_viewer=True)) as running:
+        said = running.read_until("full viewer (OHIF) is in place")
+        assert said.index("The hospital is open") < said.index("is in place")
+    assert (tmp_path / "errands").read_text() == "day\nviewer\n"
+
+
+def test_a_hospital_without_the_full_viewer_says_why_and_stays_open(tmp_path):
+    errands = [("day", 0, 0), ("viewer", 0, 1)]
+    with demo(stand_in(tmp_path, errands=errands, last_is_viewer=True)) as running:
+        said = running.read_until("The quick view stands alone")
+        assert "viewer cannot be done: no network. The quick view stands alone." in said
+        assert "CommandError" not in said
+        assert len(alive(tmp_path)) == 3
+        assert running.stop(signal.SIGTERM)[0] == 0
 
 
 def test_ctrl_c_in_the_middle_of_the_first_day_stops_it_too(tmp_path):

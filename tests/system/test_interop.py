@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pydicom.data
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from pacs_common.node_client import NodeClient
+from pacs_common.tickets import TicketIssuer
 from tests.support import roles
+from tests.support.ports import free_port
 from tests.support.services import require, require_shared_dicom
 
-DESTINATION = "DEMO_SCP"
+DESTINATION, ARCHIVE = "DEMO_SCP", "DCMQRSCP"
 
 
 @pytest.fixture(scope="module")
 def move_port() -> int:
-    return roles.free_port()
+    return free_port()
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory, move_port: int) -> Iterator[roles.Role]:
+def archive_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def node(
+    tmp_path_factory: pytest.TempPathFactory, move_port: int, archive_port: int
+) -> Iterator[roles.Role]:
     """A whole node (run: DICOM, HTTP, chores) as real processes."""
     folder = tmp_path_factory.mktemp("interop")
-    destinations = f"{DESTINATION}=127.0.0.1:{move_port}"
+    destinations = f"{DESTINATION}=127.0.0.1:{move_port},{ARCHIVE}=127.0.0.1:{archive_port}"
     node = roles.node(folder, "CT", PACS_MOVE_DESTINATIONS=destinations)
     with roles.running(node):
         yield node
@@ -97,15 +107,19 @@ def test_getscu_brings_a_study_back_equal(node, ct_study, tmp_path):
 
 
 @contextlib.contextmanager
-def storescp(port: int, folder: Path) -> Iterator[None]:
-    """DCMTK's receiver, which takes whatever is proposed and keeps the bytes."""
-    process = subprocess.Popen(
-        [require("storescp"), "-aet", DESTINATION, "+B", "+xa", "-od", str(folder), str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def storescp(port: int, folder: Path, *taken: str) -> Iterator[None]:
+    """DCMTK's receiver, which keeps the bytes; it takes whatever is proposed, or `taken` alone."""
+    command = [require("storescp"), "-aet", DESTINATION, *(taken or ("+B", "+xa"))]
+    with listening([*command, "-od", str(folder), str(port)], port):
+        yield
+
+
+@contextlib.contextmanager
+def listening(command: list[str], port: int) -> Iterator[None]:
+    """Run a program that serves a port of this machine."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        roles.wait_for_port(port)
         yield
     finally:
         process.terminate()
@@ -198,3 +212,84 @@ def test_a_real_ct_series_goes_in_and_comes_back(node, tmp_path):
                  "-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={uid}")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert_same_objects(tmp_path, sent)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "syntax"),
+    [
+        ("GDCMJ2K_TextGBR.dcm", ("+xi",), "1.2.840.10008.1.2"),
+        ("GDCMJ2K_TextGBR.dcm", ("+xs",), "1.2.840.10008.1.2.4.70"),
+        ("GDCMJ2K_TextGBR.dcm", ("+xr",), "1.2.840.10008.1.2.5"),
+        ("GDCMJ2K_TextGBR.dcm", ("+xe",), "1.2.840.10008.1.2.1"),
+        ("JPGExtended.dcm", ("+xs",), "1.2.840.10008.1.2.1"),
+        ("MR_small_bigendian.dcm", ("+xi",), "1.2.840.10008.1.2"),
+    ],
+)
+def test_storescp_gets_each_file_in_the_best_syntax_that_it_takes(
+    node, move_port, tmp_path, name, taken, syntax
+):
+    path = Path(str(pydicom.data.get_testdata_file(name, download=False)))
+    store_one(node, path)
+    ds = dcmread(path)
+    with storescp(move_port, tmp_path, *taken):
+        done = dcmtk(
+            "movescu", node, "-S", "-aem", DESTINATION, "-k", "QueryRetrieveLevel=IMAGE",
+            "-k", f"StudyInstanceUID={ds.StudyInstanceUID}",
+            "-k", f"SeriesInstanceUID={ds.SeriesInstanceUID}",
+            "-k", f"SOPInstanceUID={ds.SOPInstanceUID}",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (got,) = [dcmread(path) for path in tmp_path.iterdir()]
+    assert got.file_meta.TransferSyntaxUID == syntax
+    difference = np.abs(got.pixel_array.astype(int) - ds.pixel_array.astype(int)).max()
+    assert difference <= (2 if name == "JPGExtended.dcm" else 0)  # decoders of lossy JPEG differ
+
+
+@pytest.fixture
+def dcmqrscp(node, archive_port: int, tmp_path: Path) -> Iterator[None]:
+    """DCMTK's archive, which knows the node as a move destination."""
+    (tmp_path / "db").mkdir()
+    settings = tmp_path / "dcmqrscp.cfg"
+    settings.write_text(
+        f"""NetworkTCPPort = {archive_port}
+MaxPDUSize = 16384
+MaxAssociations = 16
+HostTable BEGIN
+node = (ARGENS_CT, 127.0.0.1, {node.dicom_port})
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+{ARCHIVE} {tmp_path / "db"} RW (200, 1024mb) ANY
+AETable END
+"""
+    )
+    with listening([require("dcmqrscp"), "-c", str(settings)], archive_port):
+        yield
+
+
+@pytest.mark.parametrize("retrieve", ["scu_move", "scu_get"])
+def test_the_node_finds_and_takes_a_study_of_dcmqrscp(
+    node, dcmqrscp, sample_day, tmp_path, retrieve
+):
+    study = sorted(path for path in (sample_day / "RF").iterdir() if path.is_dir())
+    chosen = study[0 if retrieve == "scu_move" else 1]
+    files = sorted(chosen.rglob("*.dcm"))
+    ds = dcmread(files[0], stop_before_pixels=True)
+    sent = node.command("send", "--to", ARCHIVE, *map(str, files))
+    assert sent.returncode == 0, sent.stderr
+    assert node.command("echo", "--to", ARCHIVE).returncode == 0
+    found = node.command("find", "--to", ARCHIVE, f"PatientID={ds.PatientID}", "StudyInstanceUID=")
+    assert ds.StudyInstanceUID in found.stdout, found.stderr
+
+    trust = node.folder / "trust"
+    issuer = TicketIssuer.at("portal", tmp_path / "portal.key", trust)
+    client = NodeClient("CT", node.url, issuer, subject="it")
+    uids = {"StudyInstanceUID": ds.StudyInstanceUID}
+    answers = client.scu_find(ARCHIVE, "STUDY", {**uids, "PatientName": ""})["answers"]
+    assert [one["0020000D"]["Value"] for one in answers] == [[ds.StudyInstanceUID]]
+    told = list(getattr(client, retrieve)(ARCHIVE, "STUDY", uids))
+    assert (told[-1]["status"], told[-1]["completed"]) == ("0x0000", len(files))
+    back = client.qido("instances", uids)
+    client.http.close()
+    assert len(back) == len(files)

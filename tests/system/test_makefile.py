@@ -24,7 +24,18 @@ def make(*arguments: str) -> str:
 def test_help_is_the_default_and_names_every_target():
     shown = make()
     assert shown == make("help")
-    for target in ("demo", "test", "soak", "check", "lock", "clean"):
+    targets = (
+        "demo",
+        "test",
+        "soak",
+        "check",
+        "bench-ingest",
+        "bench-query",
+        "bench-web",
+        "lock",
+        "clean",
+    )
+    for target in targets:
         assert f"make {target} " in shown
 
 

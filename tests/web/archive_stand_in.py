@@ -73,7 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
     verifier: TicketVerifier
 
     def do_GET(self) -> None:
-        self._answered(self._read, "archive.read")
+        if self.path == "/readyz":
+            return self._send(200, {"status": "ready", "reasons": {}})
+        return self._answered(self._read, "archive.read")
 
     def do_POST(self) -> None:
         self._answered(self._write, None)
@@ -91,6 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = answer(ticket, self.path.partition("?")[0].strip("/").split("/"))
         except ArgensError as error:
             status, body = error.http_status, problem(error)
+        self._send(status, body)
+
+    def _send(self, status: int, body: Any) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -135,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
                 state: states.count(state) for state in ("queued", "running", "done", "failed")
             },
             "nodes": [{"name": "RF", "reachable": False, "error": "no route to RF", "studies": 0}],
-            "policy": {"quiet_s": 900},
+            "policy": {"quiet_s": 900, "high_watermark": 0.85},
         }
 
 

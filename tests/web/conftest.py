@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.models import Group
+from django.core.cache import cache
 from django.test import Client
+from django.utils import translation
 from hypothesis import settings as hypothesis_settings
 
 from pacs_web import config
 from pacs_web.accounts.models import Account
 from pacs_web.accounts.rights import GROUPS
 from pacs_web.archive import asking
+from pacs_web.full_viewer import release
+from pacs_web.full_viewer.install.compress import compress
 from pacs_web.nodes import registry
 from pacs_web.nodes.models import Node
 from tests.web.made_studies import ct_study, report, rf_study
@@ -41,10 +47,18 @@ def cheap_hashes(settings: object) -> None:
 
 @pytest.fixture(autouse=True)
 def _connections_let_go() -> Iterator[None]:
-    """Close the portal's connections after each test: its nodes are gone then."""
+    """Close the portal's connections after each test, and forget what its nodes said."""
     yield
     registry.close_clients()
     asking.close_clients()
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _language_let_go() -> Iterator[None]:
+    """A request's language stays with its thread until the next request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
@@ -100,6 +114,21 @@ def nodes(register: Callable[[StandIn], Node]) -> Iterator[dict[str, StandIn]]:
         for node in running.values():
             register(node)
         yield running
+
+
+@pytest.fixture
+def small_viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A full viewer of a few bytes, installed; its folder."""
+    monkeypatch.setattr(config, "VIEWER_DIR", tmp_path / "viewer")
+    folder = release.release_dir()
+    folder.mkdir(parents=True)
+    (folder / "app.bundle.0123456789abcdef0123.js").write_text("'use strict';\n" * 50)
+    (folder / "app.bundle.css").write_text("body { margin: 0 }\n" * 50)
+    (folder / "0123456789abcdef0123.wasm").write_bytes(b"\0asm" * 200)
+    compress(folder)
+    entries = {"script": "app.bundle.0123456789abcdef0123.js", "style": "app.bundle.css"}
+    (folder / release.MANIFEST).write_text(json.dumps(entries))
+    return folder
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pydicom.multival import MultiValue
 
 STUDY_KEYS = (
     "StudyInstanceUID StudyDate StudyTime AccessionNumber StudyDescription PatientName PatientID "
-    "IssuerOfPatientID PatientBirthDate PatientSex"
+    "IssuerOfPatientID PatientBirthDate PatientSex InstitutionalDepartmentName RequestingService"
 ).split()
 SERIES_KEYS = (
     "StudyInstanceUID SeriesInstanceUID Modality SeriesNumber SeriesDescription BodyPartExamined "
@@ -31,12 +31,16 @@ def matches(one: Dataset, params: dict[str, str]) -> bool:
     """Whether a dataset matches the query's attributes: exact, wildcard, date range."""
     return (
         all(
-            _matches(str(one.get(keyword, "")), wanted)
+            any(_matches(str(one.get(keyword, "")), value) for value in _listed(keyword, wanted))
             for keyword, wanted in params.items()
             if tag_for_keyword(keyword) and keyword != "ModalitiesInStudy"
         )
         and params.get("ModalitiesInStudy", one.Modality) == one.Modality
     )
+
+
+def _listed(keyword: str, wanted: str) -> list[str]:
+    return wanted.split(",") if keyword.endswith("InstanceUID") else [wanted]
 
 
 def _matches(value: str, wanted: str) -> bool:
@@ -55,7 +59,19 @@ def studies(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
         answer["00201206"] = {"vr": "IS", "Value": [len(_grouped(held, "SeriesInstanceUID"))]}
         answer["00201208"] = {"vr": "IS", "Value": [len(held)]}
         answers.append(_available(answer, held[0], away))
-    return sorted(answers, key=lambda one: one["00080020"].get("Value", []), reverse=True)
+    answers.sort(key=lambda one: one["0020000D"]["Value"])
+    return sorted(answers, key=lambda one: one["00080020"].get("Value", [""]), reverse=True)
+
+
+def behind(answers: list[dict[str, Any]], after: str) -> list[dict[str, Any]]:
+    """Return the studies behind the place `DATE,UID` of their order."""
+    day, _, uid = after.partition(",")
+
+    def is_behind(one: dict[str, Any]) -> bool:
+        held = one["00080020"].get("Value", [""])[0] or ""
+        return held < day or (held == day and one["0020000D"]["Value"][0] > uid)
+
+    return [one for one in answers if is_behind(one)]
 
 
 def series(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
@@ -69,8 +85,11 @@ def series(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
 
 
 def instances(found: list[Dataset], away: set[str]) -> list[dict[str, Any]]:
-    """Return QIDO-RS instance answers, in no order worth relying on."""
-    return [_available(_picked(one, INSTANCE_KEYS), one, away) for one in reversed(found)]
+    """Return QIDO-RS instance answers by Instance Number, those without one last."""
+    ordered = sorted(
+        found, key=lambda one: (one.get("InstanceNumber") is None, one.get("InstanceNumber"))
+    )
+    return [_available(_picked(one, INSTANCE_KEYS), one, away) for one in ordered]
 
 
 def _grouped(found: list[Dataset], keyword: str) -> list[list[Dataset]]:

@@ -21,8 +21,19 @@ from pydicom import Dataset
 from pacs_common.errors import ArgensError, BadQuery, problem
 from pacs_common.tickets import TicketVerifier
 from tests.web.made_studies import file_bytes, header_of
-from tests.web.node_answers import instances, matches, metadata_of, picture_of, series, studies
+from tests.web.node_answers import (
+    behind,
+    instances,
+    matches,
+    metadata_of,
+    picture_of,
+    series,
+    studies,
+)
+from tests.web.node_storing import StoringHandler
 from tests.web.quiet_server import QuietServer
+
+TOLD = ("/api/node", "/api/instances/")  # of its own accord; the rest as a test lets it
 
 
 @dataclass
@@ -31,10 +42,14 @@ class Behaviour:
 
     hang: threading.Event | None = None
     nonsense: bool = False
+    unready: list[str] = field(default_factory=list)  # why, at /readyz
     away: set[str] = field(default_factory=set)  # studies whose pixels are in the archive
     refuses: str = ""  # why it takes no query
     fails_at: str = ""  # the level whose queries are a 500
+    tells: dict[str, str] = field(default_factory=dict)  # headers of its pictures
     breaks_off: str = ""  # the instance in whose file the connection dies
+    dicom_tls: dict[str, str] | None = None  # the certificate of its DICOM port
+    films: set[str] = field(default_factory=set)  # instances that leave as they are stored alone
 
 
 @dataclass
@@ -46,6 +61,9 @@ class StandIn:
     instances: list[Dataset]
     behaviour: Behaviour
     asked: list[str] = field(default_factory=list)
+    told: list[dict[str, str]] = field(default_factory=list)  # the headers of what is stored
+    api: dict[str, tuple[str, Any]] = field(default_factory=dict)  # address: scope and answer
+    bodies: list[dict[str, Any]] = field(default_factory=list)  # of what is posted to `api`
 
 
 @contextmanager
@@ -71,7 +89,7 @@ def node_stand_in(
         thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(StoringHandler, BaseHTTPRequestHandler):
     node: StandIn
     verifier: TicketVerifier
     protocol_version = "HTTP/1.1"
@@ -84,7 +102,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.node.behaviour.hang.wait(20)
             self.close_connection = True
             return
+        if url.path == "/readyz":
+            why = self.node.behaviour.unready
+            return self._json({"ready": not why, "reasons": why}, 503 if why else 200)
         try:
+            if url.path in self.node.api:
+                return self._from_api(url.path)
+            if url.path.startswith("/api/") and not url.path.startswith(TOLD):
+                return self._missing()
             self._admit("status" if url.path == "/api/node" else "dicomweb")
             self._route(url.path.strip("/").split("/"), params)
         except ArgensError as error:
@@ -96,6 +121,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _admit(self, scope: str) -> None:
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.verifier.verify(token).require(scope)
+
+    def _from_api(self, path: str) -> None:
+        scope, answer = self.node.api[path]
+        ticket = self.verifier.verify(self._token())
+        ticket.require(scope, ticket.study)
+        if isinstance(answer, ArgensError):
+            raise answer
+        if isinstance(answer, bytes):
+            return self._send(answer, 200, "image/jpeg")
+        return self._json(answer)
 
     def _route(self, path: list[str], params: dict[str, str]) -> None:
         if self.node.behaviour.nonsense:
@@ -126,6 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(body, 503, "application/problem+json", {"Retry-After": "60"})
         if path[-1] in {"rendered", "thumbnail"}:
             return self._picture(held[0], path, params)
+        uids, as_stored = {one.SOPInstanceUID for one in held}, "transfer-syntax=*"
+        if uids & self.node.behaviour.films and as_stored not in self.headers["Accept"]:
+            body = {"title": "Not acceptable", "status": 406, "detail": "as stored only"}
+            return self._json(body, 406, "application/problem+json")
         return self._files(held)
 
     def _query(self, path: list[str], params: dict[str, str]) -> None:
@@ -138,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
         answers = {"studies": studies, "series": series, "instances": instances}[level](
             found, self.node.behaviour.away
         )
+        if "after" in params:
+            answers = behind(answers, params["after"])
         start = int(params.get("offset", 0))
         page = answers[start : start + int(params.get("limit", 100))]
         self._json(page, 200 if page else 204, "application/dicom+json")
@@ -159,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = {"title": "Cannot render", "status": 406, "detail": "no pixels"}
             return self._json(body, 406, "application/problem+json")
         frame = int(path[path.index("frames") + 1]) if "frames" in path else 1
-        self._send(picture_of(one, frame, params), 200, "image/jpeg")
+        self._send(picture_of(one, frame, params), 200, "image/jpeg", self.node.behaviour.tells)
 
     def _files(self, held: list[Dataset]) -> None:
         boundary = "stand-in-boundary"
@@ -215,6 +256,8 @@ def status_of(node: StandIn) -> dict[str, Any]:
         "ae_title": f"ARGENS_{node.name}",
         "version": "0.1.0",
         "dicom_port": 11112,
+        "dicom_tls": node.behaviour.dicom_tls,
+        "default_issuer": "FREJUS",
         "started_at": "2026-11-21T08:00:00+00:00",
         "last_arrival_at": "2026-11-21T09:12:00+00:00",
         "disk": {
@@ -230,5 +273,20 @@ def status_of(node: StandIn) -> dict[str, Any]:
             "evicted": 0,
             "quarantined": 1,
             "damaged": 0,
+            "non_patient": 0,
+        },
+        "arrivals": {
+            "days": 7.0,
+            "instances": 5000,
+            "bytes": 350_000_000,
+            "bytes_a_day": 50_000_000,
+        },
+        "single_copy_studies": 17,
+        "renditions": {
+            "mode": "cache",
+            "images": 480,
+            "original_bytes": 250_000_000,
+            "rendition_bytes": 92_000_000,
+            "saved_bytes": 0,
         },
     }

@@ -66,6 +66,15 @@ class TestQuery:
             [],
         ]
 
+    def test_a_page_tells_how_many_there_are_where_every_node_was_asked_to_its_end(
+        self, nodes: object, register: Callable[..., Node], clinician: Client
+    ) -> None:
+        assert clinician.get("/dicom-web/studies")["X-Total-Count"] == "3"
+        assert clinician.get("/dicom-web/studies?offset=2")["X-Total-Count"] == "3"
+        assert "X-Total-Count" not in clinician.get("/dicom-web/studies?limit=1")
+        register(SimpleNamespace(name="DEAD", url="http://127.0.0.1:9"))
+        assert "X-Total-Count" not in clinician.get("/dicom-web/studies")
+
     def test_series_and_instances_of_a_study(self, nodes: object, clinician: Client) -> None:
         series = clinician.get(f"/dicom-web/studies/{CT_STUDY}/series").json()
         assert uids(series, "0020000E") == [f"{CT_STUDY}.1"]

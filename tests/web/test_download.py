@@ -72,7 +72,7 @@ def test_an_exam_whose_server_is_silent_is_marked_incomplete_in_name_and_content
     content = io.BytesIO(b"".join(response.streaming_content))
     with zipfile.ZipFile(content) as archive:
         assert len(archive.namelist()) == 6
-        assert b"DEAD" in archive.read("INCOMPLETE.txt")
+        assert b"DEAD" in archive.read("INCOMPLETE.TXT")
 
 
 def test_a_series_is_whole_though_another_server_is_silent(

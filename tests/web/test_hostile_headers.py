@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from pacs_web.federation.dicom_json import numbers, whole
-from pacs_web.viewer.pictures import MAX_FRAMES, pictures_of
+from pacs_web.viewer.frames import MAX_FRAMES
+from pacs_web.viewer.pictures import pictures_of
 from tests.web.made_studies import CT_STUDY
 from tests.web.node_stand_in import StandIn
 
@@ -67,3 +68,13 @@ def test_titles_tell_exams_apart_without_naming_the_patient(
         title = clinician.get(page).content.decode().split("<title>")[1].split("</title>")[0]
         assert "CT 20/11/2026" in title
         assert "LEFÈVRE" not in title.upper() and "FRJ" not in title
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_no_page_of_another_origin_reads_the_portal_with_its_cookies(
+    nodes: dict[str, StandIn], clinician: Client, origin: str, method: str
+) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    answer = clinician.generic(method, "/dicom-web/studies", headers=headers)
+    assert not [name for name in answer.headers if name.lower().startswith("access-control-")]

@@ -16,7 +16,7 @@ from pacs_web.audit.models import AuditEvent
 from pacs_web.federation import locate
 from pacs_web.nodes.models import Node
 from pacs_web.viewer.pictures import pictures_of, sorted_instances
-from tests.web.made_studies import CT_STUDY, RF_STUDY, SR_STUDY
+from tests.web.made_studies import CT_STUDY, RF_STUDY, SR_STUDY, instance
 from tests.web.node_stand_in import StandIn
 
 SERIES = f"/studies/{CT_STUDY}/series/{CT_STUDY}.1/"
@@ -25,46 +25,109 @@ REPORT = f"/studies/{SR_STUDY}/series/{SR_STUDY}.1/instances/{SR_STUDY}.1.1/"
 LOOP = f"/studies/{RF_STUDY}/series/{RF_STUDY}.1/instances/{RF_STUDY}.1.1/"
 
 
-def pictures(page: str) -> list[dict]:
-    """Return what the page tells the viewer about the series."""
-    found = re.search(r'<script id="pictures" type="application/json">(.*?)</script>', page, re.S)
+def told(page: str) -> dict:
+    """Return what the page tells the viewer about its first picture."""
+    found = re.search(r'<script id="told" type="application/json">(.*?)</script>', page, re.S)
     assert found
     return json.loads(found[1])
+
+
+def pictures(browser: Client, series: str) -> list[dict]:
+    """Return what the portal tells the viewer about the pictures of a series."""
+    answer = browser.get(f"{series}pictures/").json()
+    return [{**answer["common"], **own} for own in answer["pictures"]]
 
 
 def test_a_series_opens_at_its_first_image(nodes: object, clinician: Client) -> None:
     assert clinician.get(SERIES)["Location"] == f"{SERIES}instances/{CT_STUDY}.1.1/"
 
 
-def test_the_caption_names_patient_exam_series_and_slice(nodes: object, clinician: Client) -> None:
+def test_the_caption_names_patient_exam_and_series(nodes: object, clinician: Client) -> None:
     page = clinician.get(IMAGE).content.decode()
     for shown in ("LEFÈVRE Hélène", "FRJ000001", "03/11/1954", "20/11/2026", "Axial 5 mm"):
         assert shown in page
-    assert '<span id="caption-slice">3 / 5</span>' in page
-    assert "Not for diagnosis" in page
+    assert "Not for diagnosis" in page and "not calibrated (GSDF)" in page
 
 
-def test_previous_and_next_work_without_scripts(nodes: object, clinician: Client) -> None:
+def test_the_page_brings_its_picture_without_asking_for_the_whole_series(
+    ct: StandIn, clinician: Client
+) -> None:
+    clinician.get(IMAGE)
+    ct.asked.clear()
     page = clinician.get(IMAGE).content.decode()
-    assert f'href="{SERIES}instances/{CT_STUDY}.1.2/"' in page
-    assert f'href="{SERIES}instances/{CT_STUDY}.1.4/"' in page
-    assert f'src="{IMAGE}rendered"' in page
+    assert f'src="{IMAGE}rendered?revision=' in page
+    assert sum("metadata" in path for path in ct.asked) == 1
+    assert not any(path.split("?")[0].endswith("/instances") for path in ct.asked)
+    assert told(page)["picture"]["uid"] == f"{CT_STUDY}.1.3"
+
+
+def test_a_large_image_comes_reduced_at_first(ct: StandIn, clinician: Client) -> None:
+    for one in ct.instances:
+        one.Rows = one.Columns = 2048
+    assert "viewport=1024%2C1024" in clinician.get(IMAGE).content.decode()
 
 
 def test_pictures_are_told_in_the_order_of_their_numbers(nodes: object, clinician: Client) -> None:
-    told = pictures(clinician.get(IMAGE).content.decode())
-    assert [one["number"] for one in told] == [1, 2, 3, 4, 5]
-    assert told[0]["window"] == [40, 80]
-    assert told[0]["pixels"] and told[0]["online"] and not told[0]["colour"]
+    said = pictures(clinician, SERIES)
+    assert [one["number"] for one in said] == [1, 2, 3, 4, 5]
+    assert said[0]["window"] == [40, 80]
+    assert said[0]["kind"] == "image" and said[0]["online"] and not said[0]["colour"]
 
 
 def test_every_frame_of_a_loop_is_a_picture(nodes: object, clinician: Client) -> None:
     page = clinician.get(LOOP).content.decode()
-    assert [one["frame"] for one in pictures(page)] == [1, 2]
-    assert f'src="{LOOP}frames/1/rendered"' in page
-    assert f'href="{LOOP}?frame=2"' in page
+    assert [one["frame"] for one in pictures(clinician, LOOP.split("instances")[0])] == [1, 2]
+    assert f'src="{LOOP}frames/1/rendered?' in page
     second = clinician.get(f"{LOOP}?frame=2").content.decode()
-    assert '<span id="caption-slice">2 / 2</span>' in second
+    assert f'src="{LOOP}frames/2/rendered?' in second
+    assert clinician.get(f"{LOOP}?frame=9").status_code == 404
+
+
+def test_the_revision_of_a_series_changes_when_an_image_arrives(
+    ct: StandIn, clinician: Client
+) -> None:
+    def revision() -> str:
+        return clinician.get(f"{SERIES}pictures/").json()["revision"]
+
+    before = revision()
+    assert before == revision()
+    ct.instances += [instance(CT_STUDY, 1, 99, "CT")]
+    assert revision() != before
+
+
+def test_a_picture_with_a_revision_is_kept_and_never_by_another_persons_browser(
+    nodes: object, clinician: Client
+) -> None:
+    for query, kept in (("?revision=1", "max-age=31536000, immutable"), ("", "max-age=300")):
+        response = clinician.get(f"{IMAGE}rendered{query}")
+        assert response["Cache-Control"] == f"private, {kept}"
+        assert "Cookie" in response["Vary"]
+        response.close()
+
+
+def test_the_revision_is_not_asked_of_the_node(ct: StandIn, clinician: Client) -> None:
+    clinician.get(f"{IMAGE}rendered?revision=abc").close()
+    assert not any("revision" in path for path in ct.asked)
+
+
+def test_pages_and_lists_of_the_viewer_are_never_stored(nodes: object, clinician: Client) -> None:
+    for address in (IMAGE, f"{SERIES}pictures/", f"{IMAGE}header/", f"/studies/{CT_STUDY}/exams/"):
+        assert clinician.get(address)["Cache-Control"] == "no-store"
+
+
+def test_an_answer_that_names_its_picture_is_passed_on_with_the_name(
+    ct: StandIn, clinician: Client
+) -> None:
+    ct.behaviour.tells = {"X-Picture-Instance": "1.2.3", "X-Picture-Window": "40,400,LINEAR"}
+    response = clinician.get(f"{IMAGE}rendered")
+    assert response["X-Picture-Instance"] == "1.2.3"
+    assert response["X-Picture-Window"] == "40,400,LINEAR"
+    response.close()
+
+
+def test_a_presentation_state_is_asked_of_the_node(ct: StandIn, clinician: Client) -> None:
+    clinician.get(f"{IMAGE}rendered?presentation=1.2.840.9").close()
+    assert any("presentation=1.2.840.9" in path for path in ct.asked)
 
 
 def test_presets_are_the_files_windows_and_the_usual_ones_of_a_ct(
@@ -78,7 +141,7 @@ def test_presets_are_the_files_windows_and_the_usual_ones_of_a_ct(
 
 def test_a_window_in_the_address_is_in_the_picture(nodes: object, clinician: Client) -> None:
     page = clinician.get(f"{IMAGE}?window=40,400").content.decode()
-    assert f'src="{IMAGE}rendered?window=40%2C400"' in page
+    assert re.search(rf'src="{IMAGE}rendered\?revision=\w+&amp;window=40%2C400"', page)
     assert '<option value="40,400" selected>' in page
 
 
@@ -131,19 +194,18 @@ def test_an_archived_image_says_so_and_is_not_asked_for(ct: StandIn, clinician: 
     ct.behaviour.away.add(CT_STUDY)
     page = clinician.get(IMAGE).content.decode()
     assert "This image is in the archive" in page
-    assert f'src="{IMAGE}rendered"' not in page
+    assert f'src="{IMAGE}rendered' not in page
+    assert f'action="/studies/{CT_STUDY}/recall/"' in page
     response = clinician.get(f"{IMAGE}rendered")
     assert response.status_code == 503
     assert b"In the archive" in response.content
 
 
-def test_an_object_without_pixels_has_a_placeholder_and_its_header(
-    nodes: object, clinician: Client
-) -> None:
+def test_an_object_without_pixels_asks_for_no_picture(nodes: object, clinician: Client) -> None:
     page = clinician.get(REPORT).content.decode()
-    assert "This object holds no picture" in page
+    assert told(page)["picture"]["kind"] == "none"
     assert f'href="{REPORT}header/"' in page
-    assert "rendered" not in page.split("<main")[1].split("</main>")[0].replace("data-", "")
+    assert "rendered" not in page.split("<main")[1].split("</main>")[0]
 
 
 def test_looking_at_a_series_is_one_audit_row_with_its_patient(
@@ -247,7 +309,7 @@ def test_numbers_written_as_strings_or_missing_do_no_harm() -> None:
         "00281050": {"vr": "DS", "Value": ["abc"]},
     }
     (picture,) = pictures_of([odd], "MR")
-    assert (picture["number"], picture["pixels"], picture["window"]) == (7, False, None)
+    assert (picture["number"], picture["kind"]) == (7, "none")
 
 
 def test_dragging_begins_at_the_files_window_or_a_sane_one() -> None:

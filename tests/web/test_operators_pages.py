@@ -11,8 +11,9 @@ from django.test import Client
 from pacs_web import config
 from pacs_web.audit.models import Action, AppendOnly, AuditEvent
 from pacs_web.nodes.models import Node
-from pacs_web.nodes.registry import register_nodes
+from pacs_web.nodes.registry import register_archive, register_nodes
 from tests.web.archive_stand_in import Archive, archive_stand_in
+from tests.web.foreign_stand_in import foreign_stand_in, study
 from tests.web.made_studies import CT_STUDY
 
 PATIENT = ("LEFÈVRE", "Lefèvre", "FRJ000001", "1954")
@@ -33,6 +34,42 @@ class TestServers:
         for shown in ("ARGENS_CT", "11112", "2.1 GB", "6.5 GB", "21/11 10:12", "Quarantined"):
             assert shown in page
         assert nodes["CT"].url in page
+
+    def test_says_what_lossless_jpeg_would_save_on_each_node(
+        self, nodes: dict, browser: Callable[[str], Client]
+    ) -> None:
+        page = " ".join(browser("it").get("/servers/").content.decode().split())
+        assert "2.7:1 over 480 images" in page
+        assert "would save 158.0 MB" in page
+
+    def test_foresees_when_a_disk_reaches_the_watermark(
+        self, nodes: dict, browser: Callable[[str], Client]
+    ) -> None:
+        page = " ".join(browser("it").get("/servers/live/").content.decode().split())
+        assert "Full to its watermark in 40 days, at 50.0 MB a day." in page
+        assert "Exams with a single copy</dt><dd>17" in page
+
+    def test_shows_the_archive_whose_watermark_counts(
+        self, nodes: dict, archive: Archive, browser: Callable[[str], Client]
+    ) -> None:
+        register_archive(archive.url)
+        page = " ".join(browser("it").get("/servers/").content.decode().split())
+        assert "Full to its watermark in 20 days, at 50.0 MB a day." in page
+        assert "Volumes</dt><dd>1" in page
+        assert 'hx-trigger="every 3s"' in page
+
+    def test_groups_by_site_and_shows_what_a_foreign_server_tells(
+        self, nodes: dict, browser: Callable[[str], Client]
+    ) -> None:
+        with foreign_stand_in([study(1)]) as foreign:
+            Node.objects.create(
+                name="CLINIC", kind="dicomweb", url=foreign.url, issuer="CLINIC", site="Draguignan"
+            )
+            page = " ".join(browser("it").get("/servers/").content.decode().split())
+            browser("it").get("/servers/live/")
+        assert page.index("Without a site") < page.index(">CT<") < page.index("Draguignan")
+        assert "A search takes" in page
+        assert len(foreign.asked) == 1
 
     def test_names_a_dead_node_with_the_reason(
         self,
@@ -128,28 +165,6 @@ class TestAudit:
         assert "Opened exam" in page
         assert CT_STUDY in page
         assert not [word for word in PATIENT if word in page]
-
-    @pytest.mark.parametrize(
-        ("asked", "rows"),
-        [
-            ({"who": "clin"}, 3),
-            ({"who": "nobody"}, 0),
-            ({"action": "study"}, 1),
-            ({"action": "nonsense", "who": "clin"}, 3),
-            ({"study": CT_STUDY}, 1),
-        ],
-    )
-    def test_is_narrowed_by_person_act_and_study(
-        self, looked: None, browser: Callable[[str], Client], asked: dict, rows: int
-    ) -> None:
-        page = browser("it").get("/audit/", asked).content.decode()
-        assert page.count('data-label="When"') == rows
-
-    def test_is_paged(self, browser: Callable[[str], Client]) -> None:
-        AuditEvent.objects.bulk_create([AuditEvent(who="x", action="search")] * 120)
-        page = browser("it").get("/audit/", {"who": "x", "page": "2"}).content.decode()
-        assert "2 / 3" in page
-        assert 'href="?page=3&amp;who=x' in page or 'href="?page=3&who=x' in page
 
     def test_rows_are_never_changed_or_deleted(self, db: None) -> None:
         row = AuditEvent.objects.create(who="x", action=Action.STUDY)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from django.core.management import CommandError, call_command
 
 from pacs_web.accounts.demo import ensure_demo_accounts
 from pacs_web.accounts.models import Account, ApiToken
+from tests.support.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -50,9 +50,27 @@ def test_boots_alone_with_an_empty_environment(tmp_path: Path) -> None:
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
 
 
+PRODUCTION = {
+    "PACS_HTTPS": "yes",
+    "PACS_SECRET_KEY": "Kv7-zQ3xW9_mB2nR5tY8uP1sD4fG6hJ0kL-aZxCvBnMqWeRtYuIoP",
+    "PACS_ALLOWED_HOSTS": "images.hospital",
+    "PACS_INSIDE_NETWORKS": "10.0.0.0/8",
+    "PACS_TRUSTED_PROXIES": "10.0.0.2",
+}
+
+
+def test_a_production_environment_passes_djangos_deployment_check(tmp_path: Path) -> None:
+    words = ("check", "--deploy", "--fail-level", "WARNING")
+    done = manage(tmp_path, *words, **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    done = manage(tmp_path, *words, **PRODUCTION | {"PACS_INSIDE_NETWORKS": ""})
+    assert "accounts.W001" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("PACS_INSIDE_NETWORKS", "hospital"),
         ("PACS_HTTP_PORT", "eighty"),
         ("PACS_NODES", "CT=ftp://x"),
         ("PACS_NODES", "CT"),
@@ -70,9 +88,7 @@ def test_refuses_nonsense_settings_in_one_line(tmp_path: Path, name: str, value:
 @contextmanager
 def running(data_dir: Path, **env: str) -> Iterator[str]:
     """Run the portal as `manage.py web run` does, and yield its address when it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, str(REPOSITORY / "manage.py"), "web", "run"],
         env=environment(data_dir, PACS_HTTP_PORT=str(port), PACS_HTTP_WORKERS="1", **env),
@@ -97,6 +113,8 @@ def running(data_dir: Path, **env: str) -> Iterator[str]:
 def test_runs_with_demo_people_and_a_second_start_keeps_them(tmp_path: Path) -> None:
     file = tmp_path / "demo" / "accounts.json"
     env = {"PACS_DEMO_ACCOUNTS_FILE": str(file), "PACS_TRUST_DIR": str(tmp_path / "trust")}
+    log = tmp_path / "access.log"
+    env["GUNICORN_CMD_ARGS"] = f"--access-logfile {log}"
     with running(tmp_path, PACS_NODES="CT=http://127.0.0.1:9", **env) as address:
         first = file.read_text()
         people = json.loads(first)
@@ -104,7 +122,8 @@ def test_runs_with_demo_people_and_a_second_start_keeps_them(tmp_path: Path) -> 
         assert file.stat().st_mode & 0o777 == 0o600
         assert (tmp_path / "trust" / "portal.pub.pem").exists()
         with httpx.Client(base_url=address, trust_env=False) as browser:
-            page = browser.get("/login/").text
+            asked = {"Referer": f"{address}/?patient=LEFEVRE"}
+            page = browser.get("/login/?patient=LEFEVRE", headers=asked).text
             token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
             answer = browser.post(
                 "/login/",
@@ -119,6 +138,8 @@ def test_runs_with_demo_people_and_a_second_start_keeps_them(tmp_path: Path) -> 
             assert browser.get("/static/portal/base.css").status_code == 200
             asked = {"token": people["clinician"]["token"]}
             assert browser.post("/api/introspect", json=asked).json()["active"] is True
+    assert "GET /login/ HTTP" in log.read_text()
+    assert "LEFEVRE" not in log.read_text()
     with running(tmp_path, **env):
         assert file.read_text() == first
 

@@ -14,8 +14,8 @@ from django.test import Client
 
 from pacs_web import config
 from pacs_web.audit.models import AuditEvent
-from pacs_web.federation.search import LIMIT_A_NODE
 from pacs_web.nodes.models import Node
+from pacs_web.studies.asked import PAGE_SIZE
 from tests.web.made_studies import CT_STUDY, ct_study, instance, rf_study
 from tests.web.node_stand_in import Behaviour, StandIn, node_stand_in
 
@@ -74,7 +74,7 @@ def test_each_field_becomes_its_query(
 ) -> None:
     found(clinician, **typed)
     parts = last_query(nodes["RF"]).partition("?")[2].split("&")
-    assert parts == [query, f"limit={LIMIT_A_NODE}"]
+    assert parts == [query, f"limit={PAGE_SIZE + 1}"]
 
 
 def test_criteria_are_combined(nodes: dict[str, StandIn], clinician: Client) -> None:
@@ -231,17 +231,6 @@ def test_no_match_with_a_silent_server_says_where_it_may_lie(
     page = found(clinician, name="Personne")
     assert "No exam matches" in page
     assert "not every server answered" in page
-
-
-def test_an_answer_that_a_server_cut_is_marked(
-    nodes: dict[str, StandIn], clinician: Client
-) -> None:
-    nodes["CT"].instances[:] = [
-        instance(f"1.2.3.{n}", 1, 1, "CT", PatientID=f"P{n}") for n in range(LIMIT_A_NODE + 5)
-    ]
-    page = found(clinician, servers="CT")
-    assert f"{LIMIT_A_NODE} exams" in page
-    assert f"CT: only the latest {LIMIT_A_NODE} exams are listed" in page
 
 
 def test_one_patient_id_with_two_birth_dates_is_shown_as_a_conflict(

@@ -54,7 +54,7 @@ def test_nobody_is_shown_the_address_of_a_node(
 ) -> None:
     clinician.get(f"/studies/{CT_STUDY}/")
     nodes["CT"].behaviour.fails_at = "instances"
-    for address in (IMAGE, f"/studies/{CT_STUDY}/download/"):
+    for address in (IMAGE.split("instances")[0], f"/studies/{CT_STUDY}/download/"):
         response = clinician.get(address)
         assert response.status_code == 502
         page = response.content.decode()

@@ -1,0 +1,174 @@
+"""The programs that a benchmark measures side by side, each a process tree on free ports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+
+from tests.support import roles
+from tests.support.ports import free_port
+
+START_TIMEOUT_S = 60.0
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+DCMTK = {"TCP_NODELAY": "1"}  # what its programs ask of their sockets, Orthanc's included
+
+
+class Absent(Exception):
+    """The program is not installed here."""
+
+
+@dataclass
+class Peer:
+    """A running receiver: where it listens, its first process, and how many objects it holds."""
+
+    port: int
+    http_port: int
+    pid: int
+    held: Callable[[], int]
+    stop: Callable[[], None]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def argens(folder: Path, database_url: str = "", **settings: str) -> Peer:
+    """Start a whole node (run: DICOM, HTTP, chores) with its defaults."""
+    own = {"PACS_DATABASE_URL": database_url} if database_url else {}
+    node = roles.node(folder, "CT", **own, **settings)
+    for name in ("PACS_RESERVE_BYTES", "PACS_IN_USE_S"):  # a test's, not the default
+        node.env.pop(name, None)
+    try:
+        node.start().wait_ready()
+        assert node.process is not None
+        _wait_listening(node.dicom_port, node.process, folder / f"{node.name}.log")
+    except BaseException:
+        node.stop()
+        raise
+
+    def held() -> int:
+        return _count(database_url, Path(node.env["PACS_DATA_DIR"]) / "index.sqlite3")
+
+    details = {"node": node}
+    return Peer(node.dicom_port, node.http_port, node.process.pid, held, node.stop, details)
+
+
+def orthanc(folder: Path, **settings: Any) -> Peer:
+    """Start Orthanc as it comes (SQLite, storage synced), its associations closed at once."""
+    executable = program("Orthanc", "/usr/sbin/Orthanc")
+    port, http_port = free_port(), roles.free_port()
+    configuration = {
+        "Name": "ORTHANC",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "DicomPort": port,
+        "HttpPort": http_port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAssociationCloseDelay": 0,
+        "Plugins": [],
+        **settings,
+    }
+    path = folder / "orthanc.json"
+    path.write_text(json.dumps(configuration))
+    log = folder / "orthanc.log"
+    process = _start([executable, str(path)], log)
+    _wait_listening(port, process, log)
+
+    def held() -> int:
+        statistics = httpx.get(f"http://127.0.0.1:{http_port}/statistics", timeout=30)
+        return int(statistics.json()["CountInstances"])
+
+    return Peer(port, http_port, process.pid, held, lambda: _stop(process))
+
+
+def orthanc_on_the_web(folder: Path, **settings: Any) -> Peer:
+    """Start Orthanc with its DICOMweb plug-in; raises Absent."""
+    if not DICOMWEB_PLUGIN.is_file():
+        raise Absent("Orthanc's DICOMweb plug-in is not installed")
+    web = {"Enable": True, "Root": "/dicom-web/", "EnableWado": False}
+    return orthanc(folder, Plugins=[str(DICOMWEB_PLUGIN)], DicomWeb=web, **settings)
+
+
+def storescp(folder: Path) -> Peer:
+    """Start DCMTK's receiver, a process for each association: files, no index, no sync."""
+    executable = program("storescp")
+    kept = folder / "received"
+    kept.mkdir()
+    port = free_port()
+    argv = [executable, "--fork", "-aet", "STORESCP", "+B", "-od", str(kept), str(port)]
+    log = folder / "storescp.log"
+    process = _start(argv, log)
+    _wait_listening(port, process, log)
+    return Peer(port, 0, process.pid, lambda: len(os.listdir(kept)), lambda: _stop(process))
+
+
+def sender() -> str:
+    """Return the path of storescu; raises Absent."""
+    return program("storescu")
+
+
+def program(name: str, elsewhere: str = "") -> str:
+    """Return the path of a program; raises Absent."""
+    found = shutil.which(name) or (elsewhere if Path(elsewhere).is_file() else None)
+    if not found:
+        raise Absent(f"{name} is not installed")
+    return found
+
+
+def _start(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            argv,
+            env={**os.environ, **DCMTK},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program and what it forked (it leads a group of its own)."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None:
+            said = log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{process.args} ended with {process.returncode}: {said}")
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args} does not listen on {port}")
+
+
+def _count(database_url: str, index: Path) -> int:
+    """Return the node's indexed instances, read from its database."""
+    statement = "SELECT count(*) FROM dicom_node_instance"
+    if database_url:
+        with contextlib.closing(psycopg2.connect(database_url)) as database:
+            with database.cursor() as cursor:
+                cursor.execute(statement)
+                return int(cursor.fetchone()[0])
+    with contextlib.closing(sqlite3.connect(index)) as database:
+        return int(database.execute(statement).fetchone()[0])

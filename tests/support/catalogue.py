@@ -1,0 +1,73 @@
+"""`make messages`: the portal's French catalogue, brought up to date with its texts and compiled.
+
+    python -m tests.support.catalogue [--check]
+
+Texts are collected from pages and code by GNU gettext through Django; what is new comes in
+untranslated, what is gone leaves. `--check` writes nothing and says what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTAL = ROOT / "pacs_web"
+CATALOGUE = Path("locale/fr/LC_MESSAGES/django.po")
+
+
+def main(arguments: list[str]) -> int:
+    """Bring the catalogue up to date, or say what is missing in it; 1 where something is."""
+    missing = untranslated(PORTAL) if "--check" not in arguments else checked()
+    print("\n".join(missing) or "every text is translated")
+    return 1 if missing else 0
+
+
+def checked() -> list[str]:
+    """Return what the catalogue lacks, found in a copy of the portal."""
+    with tempfile.TemporaryDirectory(prefix="argens-catalogue-") as folder:
+        copy = Path(folder) / "pacs_web"
+        ignored = shutil.ignore_patterns("__pycache__", "static")
+        shutil.copytree(PORTAL, copy, ignore=ignored)
+        missing = untranslated(copy)
+        compiled = CATALOGUE.with_suffix(".mo")
+        if not missing and (copy / compiled).read_bytes() != (PORTAL / compiled).read_bytes():
+            return ["the compiled catalogue is not that of the texts: make messages"]
+        return missing
+
+
+def untranslated(portal: Path) -> list[str]:
+    """Collect the texts of `portal` into its catalogue, compile it, return what has no French."""
+    _manage(portal, "makemessages", "-l", "fr", "--no-obsolete", "--no-wrap", "--no-location")
+    path = portal / CATALOGUE
+    text = re.sub(r'^"POT-Creation-Date:.*\n', "", path.read_text(), flags=re.MULTILINE)
+    path.write_text(text)
+    _manage(portal, "compilemessages", "-l", "fr")
+    return [_text(entry) for entry in text.split("\n\n")[1:] if _is_missing(entry)]
+
+
+def _is_missing(entry: str) -> bool:
+    """Whether an entry has an empty translation or one that gettext only guessed."""
+    said = re.findall(r'^msgstr(?:\[\d\])? "(.*)"((?:\n".*")*)', entry, flags=re.MULTILINE)
+    return "#, fuzzy" in entry or any(not first and not rest for first, rest in said)
+
+
+def _text(entry: str) -> str:
+    return next((line for line in entry.splitlines() if line.startswith("msgid")), entry)
+
+
+def _manage(portal: Path, *command: str) -> None:
+    """Run a command of Django inside `portal`, with no project's settings."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "django.conf.global_settings"}
+    environment.pop("PYTHONPATH", None)
+    argv = [sys.executable, "-m", "django", *command, "-v", "0"]
+    subprocess.run(argv, cwd=portal, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

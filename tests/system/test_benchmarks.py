@@ -1,0 +1,91 @@
+"""The ingest benchmark runs, measures every receiver that is here, and says what is not."""
+
+from __future__ import annotations
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from pydicom import dcmread
+
+from tests.benchmarks import asked, ingest, peers, web
+from tests.benchmarks.images import FIRST, Scanner
+from tests.support.services import require
+
+
+def test_no_two_images_of_a_scanner_share_a_uid(tmp_path):
+    scanner = Scanner(FIRST + 108)  # a UID will hold the digits of the placeholders
+    first = scanner.write(tmp_path / "a", 3, 2)
+    second = scanner.write(tmp_path / "b", 2, 1)
+    files = [path for batch in (first, second) for f in batch.folders for path in f.iterdir()]
+    read = [dcmread(path) for path in files]
+    assert len({ds.SOPInstanceUID for ds in read}) == 5
+    assert len({ds.StudyInstanceUID for ds in read}) == len({ds.PatientID for ds in read}) == 3
+    assert sorted(int(ds.InstanceNumber) for ds in read) == [1, 1, 1, 2, 2]
+    for ds in read:
+        assert ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
+        assert len(ds.PixelData) == 512 * 512 * 2
+
+
+@pytest.mark.slow
+def test_a_small_run_counts_what_each_receiver_holds_and_puts_the_ratios_first(capsys):
+    for program in ("storescu", "storescp", "Orthanc"):
+        require(program)
+    asked = ["--quick", "--images", "4", "--associations", "2"]
+    assert ingest.main([*asked, "--only", "argens-sqlite", "orthanc", "storescp"]) == 0
+    table = capsys.readouterr().out.partition("images a second, as a ratio")[2]
+    assert table.index("argens-sqlite / orthanc") < table.index("receiver")
+    for name in ("argens-sqlite", "orthanc", "storescp"):
+        assert f"\n{name} " in table
+
+
+def test_a_receiver_that_loses_an_image_fails_the_benchmark(tmp_path):
+    for program in ("storescu", "storescp"):
+        require(program)
+    lossy = peers.storescp(tmp_path)
+    held = lossy.held
+    lossy.held = lambda: held() - 1
+    with pytest.raises(RuntimeError, match="answered 2 objects and holds 1"):
+        ingest.measure("storescp", lambda _: lossy, tmp_path, Scanner().write(tmp_path / "s", 2, 1))
+
+
+def test_an_absent_receiver_is_named(capsys, monkeypatch):
+    require("storescu")
+
+    def gone(folder):
+        raise peers.Absent("Orthanc is not installed")
+
+    monkeypatch.setattr(peers, "orthanc", gone)
+    asked = ["--quick", "--images", "1", "--associations", "1", "--only", "orthanc"]
+    assert ingest.main(asked) == 0
+    assert "not measured: orthanc (Orthanc is not installed)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_small_run_asks_both_for_every_kind_and_puts_the_ratios_last(capsys, tmp_path):
+    for program in ("storescu", "Orthanc"):
+        require(program)
+    assert web.main(["--quick", "--kinds", "raw frames", "series metadata"]) == 0
+    told = capsys.readouterr().out
+    for name in ("argens", "orthanc"):
+        for kind in ("raw frames", "series metadata"):
+            assert told.count(f"{name:<8} {kind}") == 4  # one and eight clients, twice
+    ratios = told.partition("as a ratio to Orthanc's")[2]
+    assert ratios.count("(goal 2)") == ratios.count("(goal 5)") == 4
+
+
+class Refusing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(401)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_answer_that_is_not_whole_fails_the_web_benchmark():
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(RuntimeError, match="401"):
+            asked.ask_all(server.server_port, ["/dicom-web/studies"], {}, 1, os.getpid())
+        server.shutdown()
