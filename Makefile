@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak check lock clean venv venv-dev
+.PHONY: help demo test test-fast soak check bench bench-quick bench-ingest bench-query bench-web screenshots messages lock clean venv venv-dev
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## run three nodes, the archive and the portal here, with a small sample day
 	@exec $(VENV_PYTHON) -m deploy.demo
@@ -23,6 +23,28 @@ soak: venv-dev ## run the tests with the full counts (hours)
 
 check: venv-dev ## the gate: format, lint, types, import contracts, migrations, tests
 	@exec $(VENV_PYTHON) -m tests.support.gate
+
+bench: bench-ingest bench-query bench-web ## run the benchmarks
+
+bench-quick: venv-dev ## run the benchmarks with small counts (two minutes)
+	@$(VENV_PYTHON) -m tests.benchmarks.ingest --quick
+	@$(VENV_PYTHON) -m tests.benchmarks.query --quick
+	@$(VENV_PYTHON) -m tests.benchmarks.web --quick
+
+bench-ingest: venv-dev ## measure how fast objects get in, beside Orthanc and storescp
+	@$(VENV_PYTHON) -m tests.benchmarks.ingest
+
+bench-query: venv-dev ## measure how fast studies are found, beside Orthanc
+	@$(VENV_PYTHON) -m tests.benchmarks.query
+
+bench-web: venv-dev ## measure how fast frames, pictures and metadata leave, beside Orthanc
+	@$(VENV_PYTHON) -m tests.benchmarks.web
+
+screenshots: venv-dev ## photograph every page: French and English, light and dark, desk and phone
+	@$(VENV_PYTHON) -m tests.support.screenshots
+
+messages: venv-dev ## collect the portal's texts and compile its French catalogue (needs gettext)
+	@$(VENV_PYTHON) -m tests.support.catalogue
 
 lock: venv-dev ## pin every library with its hashes from pyproject.toml
 	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url --no-emit-find-links \
