@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from queue import Queue
+from queue import Empty, Queue
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
@@ -23,21 +23,34 @@ WAIT_S = 20.0
 class Heard:
     """Reports as they came: event type, data set, and whether over an association of the node's.
 
-    `roles` are (SCU, SCP) as the node proposed them for itself.
+    A report is there once its answer is on the wire: a release that overtook the answer would
+    break the association. `roles` are (SCU, SCP) as the node proposed them for itself.
     """
 
     reports: Queue = field(default_factory=Queue)
+    unanswered: Queue = field(default_factory=Queue)
     answer: Callable[[], int] = lambda: 0x0000
     roles: list[tuple[bool, bool]] = field(default_factory=list)
 
     def take(self, event: evt.Event) -> tuple[int, None]:
-        """Keep one report, and answer it."""
+        """Note one report, and answer it."""
         status = self.answer()
         called_us = event.assoc.is_acceptor
         for told in event.assoc.requestor.role_selection.values():
             self.roles.append((told.scu_role, told.scp_role))
-        self.reports.put((event.request.EventTypeID, event.event_information, called_us))
+        self.unanswered.put((event.request.EventTypeID, event.event_information, called_us))
         return status, None
+
+    def sent(self, event: evt.Event) -> None:
+        """Keep the reports that are answered now."""
+        with contextlib.suppress(Empty):
+            while True:
+                self.reports.put(self.unanswered.get_nowait())
+
+    @property
+    def handlers(self) -> list[tuple[evt.EventType, Callable]]:
+        """Return what pynetdicom calls."""
+        return [(evt.EVT_N_EVENT_REPORT, self.take), (evt.EVT_PDU_SENT, self.sent)]
 
     def next(self) -> tuple[int, Dataset, bool]:
         """Return the next report: event type, data set, whether the node had called."""
@@ -68,7 +81,7 @@ def asking(port: int, heard: Heard | None = None, title: str = "MODALITY") -> It
     ae = AE(ae_title=title)
     ae.acse_timeout = ae.dimse_timeout = WAIT_S
     ae.add_requested_context(PUSH)
-    handlers = [(evt.EVT_N_EVENT_REPORT, heard.take)] if heard else []
+    handlers = heard.handlers if heard else []
     association = ae.associate("127.0.0.1", port, evt_handlers=handlers, ae_title="ARGENS_CT")
     assert association.is_established
     try:
@@ -104,8 +117,7 @@ def listening(heard: Heard, title: str = "MODALITY") -> Iterator[int]:
     """Listen for reports on associations that the node opens; yields the port."""
     ae = AE(ae_title=title)
     ae.add_supported_context(PUSH, scu_role=False, scp_role=True)
-    handlers = [(evt.EVT_N_EVENT_REPORT, heard.take)]
-    scp = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    scp = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=heard.handlers)
     try:
         yield scp.socket.getsockname()[1]
     finally:
