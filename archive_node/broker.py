@@ -13,6 +13,9 @@ from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps
 
 
+LOOK_UP_S = 0.2  # after which a worker looks whether it shall stop
+
+
 class Channel(filesystem.Channel):
     """Kombu's channel, but for how a message is put."""
 
@@ -28,6 +31,10 @@ class Transport(filesystem.Transport):
     """Kombu's transport over such channels."""
 
     Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Wait for a message, but not for the two seconds for which a worker cannot be stopped."""
+        super().drain_events(connection, min(timeout or LOOK_UP_S, LOOK_UP_S))
 
 
 def use() -> None:

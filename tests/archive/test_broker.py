@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from queue import Empty
 
+import pytest
 from kombu import Connection
 
 from archive_node import broker
@@ -55,3 +57,11 @@ def test_a_message_that_is_being_written_is_not_there_yet(tmp_path):
     except Empty:
         return
     raise AssertionError("half a message was read")
+
+
+def test_a_worker_that_waits_for_messages_looks_soon_whether_it_shall_stop(tmp_path):
+    connection = channel(tmp_path).connection.client
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=30)
+    assert time.monotonic() - began < 10
