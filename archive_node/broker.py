@@ -12,7 +12,6 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps
 
-
 LOOK_UP_S = 0.2  # after which a worker looks whether it shall stop
 
 

@@ -7,6 +7,7 @@ bind = f"{CONFIG.http_bind}:{CONFIG.http_port}"
 worker_class = "gthread"
 workers = 2
 threads = 8
+preload_app = True  # imported once for both
 timeout = 60
 graceful_timeout = 5
 keepalive = 20  # callers keep idle connections for 5 s: they close first

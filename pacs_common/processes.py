@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 LOG = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 10.0
@@ -25,6 +26,34 @@ RESTART_DELAY_S = 1.0
 POLL_S = 0.1
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class Child(Protocol):
+    """A running child, as subprocess.Popen knows it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its process group too."""
+
+    def poll(self) -> int | None:
+        """Return how it ended, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return how it ended; raises subprocess.TimeoutExpired."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless it has ended."""
+
+
+class Startable(Protocol):
+    """What a supervisor starts, and starts again."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    def spawn(self) -> Child:
+        """Start it in a session of its own; it gets SIGTERM when this thread ends (Linux)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +64,23 @@ class Program:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     log_file: Path | None = None
+
+    def spawn(self) -> Child:
+        """Start the program."""
+        output = None if self.log_file is None else self.log_file.open("ab")
+        try:
+            return subprocess.Popen(  # noqa: S603 - argv is ours
+                list(self.argv),
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=partial(die_with, os.getpid()),
+            )
+        finally:
+            if output is not None:
+                output.close()
 
 
 class StopSignals:
@@ -63,10 +109,10 @@ class Supervisor:
 
     def __init__(
         self,
-        programs: Sequence[Program],
+        programs: Sequence[Startable],
         *,
         restart: bool = True,
-        on_death: Callable[[Program, int], None] | None = None,
+        on_death: Callable[[Startable, int], None] | None = None,
         stop_timeout_s: float = STOP_TIMEOUT_S,
         restart_delay_s: float = RESTART_DELAY_S,
     ) -> None:
@@ -75,7 +121,7 @@ class Supervisor:
         self._on_death = on_death
         self._stop_timeout_s = stop_timeout_s
         self._restart_delay_s = restart_delay_s
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, Child] = {}
         self._restart_at: dict[str, float] = {}
         self._stopping = False  # no Event: a signal handler may not take its lock
 
@@ -83,7 +129,7 @@ class Supervisor:
         """Start every program that is not running."""
         for program in self._programs:
             if program.name not in self._running:
-                self._running[program.name] = _spawn(program)
+                self._running[program.name] = program.spawn()
 
     def watch(self) -> None:
         """Block until `stop` (or SIGTERM / SIGINT with `handle_signals`), minding the children."""
@@ -121,7 +167,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, ask)
         signal.signal(signal.SIGINT, ask)
 
-    def _mind(self, program: Program) -> None:
+    def _mind(self, program: Startable) -> None:
         child = self._running.get(program.name)
         if child is not None:
             code = child.poll()
@@ -130,9 +176,9 @@ class Supervisor:
                 _kill_group(child)  # what it left behind may hold its port
                 self._died(program, code)
         elif not self._stopping and time.monotonic() >= self._restart_at[program.name]:
-            self._running[program.name] = _spawn(program)
+            self._running[program.name] = program.spawn()
 
-    def _died(self, program: Program, code: int) -> None:
+    def _died(self, program: Startable, code: int) -> None:
         LOG.error("%s ended by itself", program.name, extra={"exit_code": code})
         if self._on_death is not None:
             self._on_death(program, code)
@@ -141,7 +187,7 @@ class Supervisor:
             self._stopping = True
 
 
-def run(programs: Sequence[Program]) -> None:
+def run(programs: Sequence[Startable]) -> None:
     """Run the programs until SIGTERM or SIGINT; leave none behind."""
     supervisor = Supervisor(programs)
     supervisor.handle_signals()
@@ -152,29 +198,12 @@ def run(programs: Sequence[Program]) -> None:
         supervisor.stop()
 
 
-def _spawn(program: Program) -> subprocess.Popen[bytes]:
-    output = None if program.log_file is None else program.log_file.open("ab")
-    try:
-        return subprocess.Popen(  # noqa: S603 - argv is ours
-            list(program.argv),
-            env={**os.environ, **program.env},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=partial(die_with, os.getpid()),
-        )
-    finally:
-        if output is not None:
-            output.close()
-
-
-def _signal(child: subprocess.Popen[bytes], signum: int) -> None:
+def _signal(child: Child, signum: int) -> None:
     if child.poll() is None:
         child.send_signal(signum)
 
 
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
+def _kill_group(child: Child) -> None:
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:

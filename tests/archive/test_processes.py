@@ -89,8 +89,8 @@ class Running:
     def worker_pid(self) -> int:
         """Return the Celery worker's first process, the leader of its process group."""
         for pid in children(self.process.pid)[1:]:
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if "worker" in words and os.getpgid(pid) == pid:
+            title = Path(f"/proc/{pid}/cmdline").read_text()  # as Celery sets it
+            if "celeryd" in title and os.getpgid(pid) == pid:
                 return pid
         raise AssertionError("no worker runs")
 

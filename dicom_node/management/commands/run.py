@@ -1,14 +1,15 @@
 """`manage.py node run`: the whole node: DICOM port, HTTP port and chores."""
 
-import sys
-from pathlib import Path
+from functools import partial
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import connections
 
-from pacs_common.processes import Program, run
-
-MANAGE = Path(__file__).resolve().parents[3] / "manage.py"
+from dicom_node.management.commands import http
+from pacs_common.branches import Branch
+from pacs_common.processes import run
+from pacs_common.serving import load
 
 
 class Command(BaseCommand):
@@ -17,9 +18,11 @@ class Command(BaseCommand):
     def handle(self, **options: object) -> None:
         """Migrate the index, then supervise the three processes."""
         call_command("migrate", verbosity=0, interactive=False)
+        load(http.APPLICATION)  # imported once, here, for all
+        connections.close_all()
         run(
             [
-                Program(name, [sys.executable, str(MANAGE), "node", name])
+                Branch(name, f"argens: manage.py node {name}", partial(call_command, name))
                 for name in ("scp", "chores", "http")
             ]
         )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import connections
 
-from pacs_common.processes import Program, run
+from pacs_common.branches import Branch
+from pacs_common.processes import run
+from pacs_common.serving import load, serve
 from pacs_web import config
 from pacs_web.accounts.demo import ensure_demo_accounts
 from pacs_web.nodes.registry import register_archive, register_nodes, ticket_issuer
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+APPLICATION = "pacs_web.wsgi:application"
 THREADS = 32
 # Where somebody switches the access log on, it holds no query and no page that led here.
 ACCESS_LOG = '%(h)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
@@ -31,20 +34,23 @@ class Command(BaseCommand):
         ticket_issuer()  # publishes the portal's key before a node or the archive asks for it
         if config.DEMO_ACCOUNTS_FILE:
             ensure_demo_accounts(Path(config.DEMO_ACCOUNTS_FILE).absolute())
-        keeping = [sys.executable, str(REPOSITORY / "manage.py"), "web", "audit", "keep"]
-        run([Program("http", gunicorn_arguments()), Program("audit", keeping)])
+        load(APPLICATION)  # imported once, here, for all
+        connections.close_all()
+        keep = partial(call_command, "audit", "keep")
+        title = "argens: manage.py web"
+        run([Branch("http", f"{title} http", http), Branch("audit", f"{title} audit keep", keep)])
 
 
-def gunicorn_arguments() -> list[str]:
-    """Return the command line that serves the pages."""
-    return [
-        sys.executable,
-        *("-m", "gunicorn", "pacs_web.wsgi:application"),
-        *("--bind", f"{config.HTTP_BIND}:{config.HTTP_PORT}"),
-        *("--worker-class", "gthread"),
-        *("--workers", str(config.HTTP_WORKERS), "--threads", str(THREADS)),
-        *("--pythonpath", str(REPOSITORY)),
-        *("--timeout", "60", "--graceful-timeout", "5", "--keep-alive", "20"),
-        *("--log-level", "warning", "--no-control-socket"),
-        *("--access-logformat", ACCESS_LOG),
-    ]
+def http() -> None:
+    """Serve the pages until SIGTERM or SIGINT."""
+    serve(
+        APPLICATION,
+        bind=f"{config.HTTP_BIND}:{config.HTTP_PORT}",
+        worker_class="gthread",
+        workers=config.HTTP_WORKERS,
+        threads=THREADS,
+        timeout=60,
+        keepalive=20,
+        loglevel="warning",
+        access_log_format=ACCESS_LOG,
+    )
