@@ -45,6 +45,11 @@ class ArchiveConfig:
         """The folder of kombu's filesystem broker."""
         return self.data_dir / "broker"
 
+    @property
+    def log_dir(self) -> Path:
+        """Where the last lines of the log are kept, for IT."""
+        return self.data_dir / "log"
+
 
 def read(env: Env) -> ArchiveConfig:
     """Return the archive's configuration; raises SettingError with one line."""

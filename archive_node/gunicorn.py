@@ -13,7 +13,7 @@ graceful_timeout = 5
 keepalive = 20  # callers keep idle connections for 5 s: they close first
 control_socket_disable = True  # it would lie in the home folder, one for all roles
 
-logconfig_dict = logs.configuration(CONFIG.log_level)
+logconfig_dict = logs.configuration(CONFIG.log_level, CONFIG.log_dir)
 logconfig_dict["loggers"] = {
     **logconfig_dict["loggers"],
     "gunicorn.error": {"level": CONFIG.log_level, "handlers": ["stderr"], "propagate": False},

@@ -31,4 +31,4 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     DATABASES["default"]["TEST"] = {"NAME": str(CONFIG.data_dir / "test-archive.sqlite3")}
 
-LOGGING = logs.configuration(CONFIG.log_level)
+LOGGING = logs.configuration(CONFIG.log_level, CONFIG.log_dir)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from archive_node.api import audit, jobs, status, volumes
+from archive_node.api import audit, jobs, log, status, volumes
 
 urlpatterns = [
     path("api/status", status.status),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/volumes", volumes.volumes),
     path("api/studies/<str:study_uid>", volumes.study),
     path("api/audit/lines", audit.lines),
+    path("api/log", log.lines),
     path("healthz", status.healthz),
     path("readyz", status.readyz),
     path("metrics", status.metrics),

@@ -5,6 +5,7 @@ from corsheaders.defaults import default_headers
 
 from dicom_node.config import CONFIG
 from dicom_node.config.web import ANY_ORIGIN
+from dicom_node.store.layout import Layout
 from pacs_common import logs
 
 SECRET_KEY = CONFIG.secret_key
@@ -52,4 +53,4 @@ else:  # a server that does not answer is known to be away in seconds
         connect_timeout=5, tcp_user_timeout=10_000
     )
 
-LOGGING = logs.configuration(CONFIG.log_level)
+LOGGING = logs.configuration(CONFIG.log_level, Layout(CONFIG.data_dir).log)

@@ -61,6 +61,11 @@ class ArchiveClient:
         params = {"after": after, "limit": str(limit)}
         return self._call("GET", "/api/audit/lines", "audit.read", params=params)
 
+    def log(self, **asked: str | int) -> list[dict[str, Any]]:
+        """Return the newest lines of the archive's log; `asked` are level, words and limit."""
+        params = {name: str(value) for name, value in asked.items()}
+        return self._call("GET", "/api/log", "log.read", params=params)["lines"]
+
     def _call(
         self,
         method: str,

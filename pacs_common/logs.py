@@ -11,6 +11,7 @@ import logging
 import logging.config
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 trace_id: contextvars.ContextVar[str] = contextvars.ContextVar("trace_id", default="")
 
@@ -38,16 +39,24 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-def configuration(level: str = "INFO") -> dict[str, object]:
-    """Return a `logging.config` dictionary that writes JSON lines to standard error."""
+def configuration(level: str = "INFO", kept_in: Path | None = None) -> dict[str, object]:
+    """Return a `logging.config` dictionary that writes JSON lines to standard error.
+
+    The last of them are kept in a folder too (`recent_log`), for whoever asks the role.
+    """
+    kept: dict[str, object] = {
+        "class": "pacs_common.recent_log.RecentLines", "folder": kept_in, "formatter": "json"
+    }  # fmt: skip
+    handlers = ["stderr"] if kept_in is None else ["stderr", "kept"]
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonLines}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}
+            "stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"},
+            **({} if kept_in is None else {"kept": kept}),
         },
-        "root": {"level": level, "handlers": ["stderr"]},
+        "root": {"level": level, "handlers": handlers},
         "loggers": {
             "httpx": {"level": "WARNING"},
             "pynetdicom": {"level": "WARNING"},

@@ -47,6 +47,18 @@ CONSOLE = [  # what IT does, each a card on the front page of /admin-console/
     ),
     (
         Right.MANAGE_NODES,
+        "work",
+        _("Background work"),
+        _("What nodes, archive and portal do by themselves: what waits, and what needs a person."),
+    ),
+    (
+        Right.MANAGE_NODES,
+        "log",
+        _("Log"),
+        _("The last lines of every server's log, with warnings and errors first at hand."),
+    ),
+    (
+        Right.MANAGE_NODES,
         "certificates",
         _("Certificates"),
         _("What servers, nodes and the portal show over TLS, by the day on which it ends."),

@@ -145,5 +145,5 @@ USE_TZ = True
 TIME_ZONE = "Europe/Paris"
 
 LOGGING_CONFIG = "logging.config.dictConfig"
-LOGGING = configuration(config.LOG_LEVEL)
+LOGGING = configuration(config.LOG_LEVEL, config.DATA_DIR / "log")
 LOGGING["loggers"]["axes"] = {"level": "WARNING"}  # type: ignore[index]

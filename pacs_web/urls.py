@@ -23,7 +23,15 @@ from pacs_web.audit.views import audit, export
 from pacs_web.correcting import views as correcting
 from pacs_web.dicomweb.door import dicomweb
 from pacs_web.full_viewer.views import alive, file, page
-from pacs_web.nodes import certificates, console, forwarding_console, peers_console, placing_console
+from pacs_web.nodes import (
+    certificates,
+    console,
+    forwarding_console,
+    log_console,
+    peers_console,
+    placing_console,
+    work_console,
+)
 from pacs_web.nodes.fetch_panel import fetch
 from pacs_web.nodes.views import servers, servers_live
 from pacs_web.people import groups
@@ -102,6 +110,10 @@ urlpatterns = [
     path("admin-console/new-exams/<int:rule_id>/", placing_console.rule, name="placing-rule"),
     path("admin-console/new-exams/<int:rule_id>/act/", placing_console.act, name="placing-act"),
     path("admin-console/certificates/", certificates.certificates, name="certificates"),
+    path("admin-console/work/", work_console.work, name="work"),
+    path("admin-console/work/live/", work_console.work_live, name="work-live"),
+    path("admin-console/log/", log_console.log, name="log"),
+    path("admin-console/log/live/", log_console.log_live, name="log-live"),
     path("admin-console/forwarding/", forwarding_console.forwarding, name="forwarding"),
     path(FORWARDING_RETRY, forwarding_console.retry, name="forwarding-retry"),
     path("admin-console/peers/", peers_console.peers, name="peers"),

@@ -47,6 +47,7 @@ SCOPES_OF_ISSUER = {
         "peers.read",
         "peers.write",
         "audit.read",
+        "log.read",
         "forwarding.read",
         "forwarding.write",
         "scu",

@@ -14,6 +14,7 @@
 <data>/forwarding.json                                   the forwarding rules
 <data>/routed-until                                      arrivals before it have met the rules
 <data>/chores.lock                                       held by the one process that does chores
+<data>/log/                                              the last lines of the log, for IT
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Layout:
         self.forwarding_rules = data_dir / "forwarding.json"
         self.routed_until = data_dir / "routed-until"
         self.chores_lock = data_dir / "chores.lock"
+        self.log = data_dir / "log"
 
     def folder(self, hour: str) -> Path:
         """Return the folder of an hour's arrivals."""

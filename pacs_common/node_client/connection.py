@@ -37,5 +37,14 @@ class NodeConnection:
         """Return the node's own account: name, AE title, disk, counts, last arrival."""
         return self.http.json("GET", "/api/node", token=self._ticket("status"))
 
+    def chores(self) -> dict[str, Any]:
+        """Return what the node does by itself: {"running": true, "chores": [...]}."""
+        return self.http.json("GET", "/api/chores", token=self._ticket("status"))
+
+    def log(self, **asked: str | int) -> list[dict[str, Any]]:
+        """Return the newest lines of the node's log; `asked` are level, words and limit."""
+        answer = self.http.json("GET", "/api/log", params=asked, token=self._ticket("log.read"))
+        return answer["lines"]
+
     def _ticket(self, scope: str, *, study: str | None = None, plan: str | None = None) -> str:
         return self._issuer.issue(self.name, [scope], subject=self.subject, study=study, plan=plan)

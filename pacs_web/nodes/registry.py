@@ -65,6 +65,11 @@ def own_nodes() -> list[Node]:
     return list(Node.objects.filter(enabled=True, kind=Kind.OWN))
 
 
+def registered_archive() -> list[Node]:
+    """Return the enabled archive, if there is one."""
+    return list(Node.objects.filter(enabled=True, kind=Kind.ARCHIVE))
+
+
 def first_for_new_exams() -> str:
     """Return the server of new exams that no rule places: PACS_STOW_NODE, or the first able one.
 

@@ -244,3 +244,14 @@ def test_metrics_are_computed_from_the_database_and_name_no_patient(head, vault)
     NodeState.objects.all().delete()
     text = Client().get("/metrics").content.decode()
     assert 'argens_archive_node_reachable{node="CT"} 0.0' in text
+
+
+def test_the_log_is_told_to_its_own_scope_alone(portal, reader, settings):
+    line = {"at": "2026-11-21T09:00:00+00:00", "level": "WARNING", "message": "a marked line"}
+    settings.ARCHIVE.log_dir.mkdir(parents=True)
+    (settings.ARCHIVE.log_dir / "recent.jsonl").write_text(json.dumps(line) + "\n")
+    assert is_problem(reader.get("/api/log"), 403)
+    caller = Caller(portal, "log.read")
+    assert caller.get("/api/log", words="marked").json() == {"lines": [line]}
+    assert caller.get("/api/log", level="ERROR").json() == {"lines": []}
+    assert is_problem(caller.get("/api/log", level="LOUD"), 400)

@@ -26,6 +26,7 @@ class Archive:
     url: str
     jobs: list[dict[str, Any]] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, kind: str, study_uid: str, state: str = "queued", by: str = "rule") -> Any:
         """Queue a job, newest first."""
@@ -75,7 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/readyz":
             return self._send(200, {"status": "ready", "reasons": {}})
-        return self._answered(self._read, "archive.read")
+        scope = "log.read" if self.path.startswith("/api/log") else "archive.read"
+        return self._answered(self._read, scope)
 
     def do_POST(self) -> None:
         self._answered(self._write, None)
@@ -109,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, self._status()
             case ["api", "volumes"]:
                 return 200, {"volumes": [VOLUME]}
+            case ["api", "log"]:
+                return 200, {"lines": self.archive.log}
             case ["api", "jobs"]:
                 return 200, {"jobs": self.archive.jobs}
             case ["api", "studies", uid]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pacs_common.archive_client import ArchiveClient
@@ -17,9 +19,19 @@ class ArchiveServer:
 
     def status(self) -> dict[str, Any]:
         """Return vaults, job counts and the policy in force."""
+        with self._asked() as client:
+            return client.status()
+
+    def log(self, **asked: str | int) -> list[dict[str, Any]]:
+        """Return the newest lines of its log; `asked` are level, words and limit."""
+        with self._asked() as client:
+            return client.log(**asked)
+
+    @contextmanager
+    def _asked(self) -> Iterator[ArchiveClient]:
         url, issuer, subject, read_s = self._client
         client = ArchiveClient(url, issuer, subject=subject, read_s=read_s)
         try:
-            return client.status()
+            yield client
         finally:
             client.http.close()

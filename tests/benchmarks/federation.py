@@ -1,0 +1,315 @@
+"""`make bench-federation`: what the portal adds to a search over many nodes.
+
+    python -m tests.benchmarks.federation [--quick] [--nodes N ...] [--studies N] [--rounds N]
+
+Each node holds an index of its own of invented studies. The peer is the slowest node: all nodes
+are asked the same at once, directly over kept connections, and the last answer is waited for.
+Then the portal is asked, at its three doors: the page, the page as answers arrive (to its end),
+and QIDO-RS. The difference is the portal's own: tickets, merging, rows, audit, the page. Last,
+one of the most nodes is dead and one answers a second late.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from pacs_common.tickets import TicketIssuer
+from tests.support import roles
+from tests.support.ports import free_port
+
+NODES, STUDIES, ROUNDS = (1, 4, 16), 100_000, 15
+GOAL_MS = 100.0
+LATE_S = 1.0
+LIMIT = 50  # a page of the portal
+FILLING = 2  # indexes that are made at the same time
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question at one door: medians in milliseconds."""
+
+    nodes: str
+    question: str
+    door: str
+    slowest_ms: float
+    portal_ms: float
+
+    @property
+    def added_ms(self) -> float:
+        """What the portal adds to the slowest node."""
+        return self.portal_ms - self.slowest_ms
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: by QIDO-RS keys, and as the search form has it."""
+
+    name: str
+    keys: Mapping[str, str]
+    form: Mapping[str, str]
+
+
+class Late:
+    """A way to a port on which every request is passed on a while late."""
+
+    def __init__(self, to_port: int, late_s: float) -> None:
+        self.port = free_port()
+        self._to, self._late_s = to_port, late_s
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to))
+                for pair, late_s in (((caller, server), self._late_s), ((server, caller), 0.0)):
+                    threading.Thread(target=_pass, args=(*pair, late_s), daemon=True).start()
+
+
+def _pass(source: socket.socket, target: socket.socket, late_s: float) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(1 << 16):
+            time.sleep(late_s)
+            target.sendall(chunk)
+    for one in (source, target):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a table and what the portal adds."""
+    options = _options(arguments)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        nodes = _filled(folder, max(options.nodes), options.studies)
+        with roles.running(*nodes):
+            for count in sorted(options.nodes):  # the portal's registry grows
+                rows += _measured(folder, nodes[:count], str(count), options.rounds)
+            if max(options.nodes) > 2:
+                rows += _in_trouble(folder, nodes, options.rounds)
+    print("\n".join(report(rows)))
+    return 0
+
+
+def report(rows: Sequence[Row]) -> list[str]:
+    """Return the table and, last, the most that the portal added at each door."""
+    lines = [
+        "",
+        f"{'nodes':<22} {'question':<12} {'door':<8}"
+        f" {'slowest node':>13} {'portal':>9} {'adds':>9}",
+    ]
+    for row in rows:
+        lines.append(
+            f"{row.nodes:<22} {row.question:<12} {row.door:<8} {row.slowest_ms:>10.1f} ms"
+            f" {row.portal_ms:>6.1f} ms {row.added_ms:>6.1f} ms"
+        )
+    lines.append("")
+    for door in dict.fromkeys(row.door for row in rows):
+        most = max((row for row in rows if row.door == door), key=lambda row: row.added_ms)
+        lines.append(
+            f"{door:<8} adds at most {most.added_ms:6.1f} ms to the slowest node"
+            f" ({most.nodes}, {most.question}; goal {GOAL_MS:.0f} ms)"
+        )
+    return lines
+
+
+def _filled(folder: Path, count: int, studies: int) -> list[roles.Role]:
+    """Return nodes, not started, each with an index of its own."""
+    nodes = [roles.node(folder, f"N{number:02d}", command="http") for number in range(1, count + 1)]
+
+    def fill(number: int) -> None:
+        for argv in (
+            ("migrate", "--verbosity", "0"),
+            ("sample-index", "--studies", str(studies), "--instances-per-study", "1",
+             "--seed", str(number + 1)),
+        ):  # fmt: skip
+            done = nodes[number].command(*argv, timeout_s=1800)
+            assert done.returncode == 0, done.stderr
+        print(f"{nodes[number].name}: {studies} studies", flush=True)
+
+    with ThreadPoolExecutor(FILLING) as pool:
+        list(pool.map(fill, range(count)))
+    return nodes
+
+
+def _measured(
+    folder: Path, nodes: Sequence[roles.Role], label: str, rounds: int,
+    elsewhere: Mapping[str, int] | None = None, dead: Sequence[str] = (),
+) -> Iterator[Row]:  # fmt: skip
+    """Ask the nodes and the portal in turns; `elsewhere` gives ports to be asked instead."""
+    ports = {node.env["PACS_NODE_NAME"]: node.http_port for node in nodes} | dict(elsewhere or {})
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    portal = roles.portal(
+        folder,
+        {},
+        "",
+        PACS_NODES=",".join(f"{name}={url}" for name, url in urls.items()),
+        PACS_NODE_TIMEOUT_S="5",
+    )
+    with roles.running(portal), contextlib.ExitStack() as stack:
+        alive = {name: url for name, url in urls.items() if name not in dead}
+        direct = Direct(folder, alive, stack)
+        browser = stack.enter_context(_logged_in(portal, folder))
+        token = roles.accounts(folder)["clinician"]["token"]
+        reader = stack.enter_context(
+            httpx.Client(
+                base_url=portal.url, headers={"Authorization": f"Bearer {token}"}, timeout=60
+            )
+        )
+        for question in _questions(direct):
+            doors: dict[str, Callable[[], None]] = {
+                "page": lambda q=question: _page(browser, q),
+                "live": lambda q=question: _live(browser, q),
+                "QIDO": lambda q=question: _qido(reader, q),
+            }
+            times: dict[str, list[float]] = {name: [] for name in ("", *doors)}
+            for turn in range(rounds + 1):
+                for name, ask in {"": lambda q=question: direct.ask(q), **doors}.items():
+                    began = time.perf_counter()
+                    ask()
+                    if turn:  # the first one warms
+                        times[name].append(time.perf_counter() - began)
+            slowest = statistics.median(times[""]) * 1000
+            for door in doors:
+                taken = statistics.median(times[door]) * 1000
+                yield Row(label, question.name, door, slowest, taken)
+
+
+def _in_trouble(folder: Path, nodes: list[roles.Role], rounds: int) -> Iterator[Row]:
+    """Measure with the last node dead and the one before it late."""
+    *others, slow, dead = nodes
+    dead.stop()
+    late = Late(slow.http_port, LATE_S)
+    name, gone = slow.env["PACS_NODE_NAME"], dead.env["PACS_NODE_NAME"]
+    label = f"{len(nodes)}, 1 dead, 1 late"
+    try:
+        yield from _measured(
+            folder, [*others, slow, dead], label, rounds, {name: late.port}, dead=[gone]
+        )
+    finally:
+        late.close()
+
+
+class Direct:
+    """All nodes, asked at once over kept connections with the portal's tickets."""
+
+    def __init__(self, folder: Path, urls: Mapping[str, str], stack: contextlib.ExitStack) -> None:
+        issuer = TicketIssuer.at("portal", folder / "portal" / "portal.key.pem", folder / "trust")
+        self._pool = stack.enter_context(ThreadPoolExecutor(len(urls)))
+        self._clients = []
+        for name, url in urls.items():
+            ticket = issuer.issue(name, ["dicomweb"], subject="clinician")
+            headers = {"Authorization": f"Bearer {ticket}"}
+            client = httpx.Client(base_url=url, headers=headers, timeout=60)
+            self._clients.append(stack.enter_context(client))
+        self._renew = lambda: [
+            issuer.issue(name, ["dicomweb"], subject="clinician") for name in urls
+        ]
+
+    def ask(self, question: Question) -> None:
+        """Ask every node and wait for the last."""
+        for client, ticket in zip(self._clients, self._renew(), strict=True):
+            client.headers["Authorization"] = f"Bearer {ticket}"
+        list(self._pool.map(lambda client: self._one(client, question.keys), self._clients))
+
+    def first(self) -> dict:
+        """Return a study of the first node."""
+        return self._one(self._clients[0], {})[0]
+
+    @staticmethod
+    def _one(client: httpx.Client, keys: Mapping[str, str]) -> list[dict]:
+        answer = client.get("/dicom-web/studies", params={**keys, "limit": str(LIMIT)})
+        answer.raise_for_status()
+        return answer.json() if answer.content else []
+
+
+def _questions(direct: Direct) -> list[Question]:
+    study = direct.first()
+    name = study["00100010"]["Value"][0]["Alphabetic"].partition("^")[0]
+    day, patient = (study[tag]["Value"][0] for tag in ("00080020", "00100020"))
+    dashed = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    return [
+        Question("everything", {}, {}),
+        Question("name", {"PatientName": f"{name}*"}, {"name": name}),
+        Question("patient ID", {"PatientID": patient}, {"patient_id": patient}),
+        Question("a day", {"StudyDate": day}, {"date_from": dashed, "date_to": dashed}),
+    ]
+
+
+@contextlib.contextmanager
+def _logged_in(portal: roles.Role, folder: Path) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=portal.url, timeout=60) as browser:
+        browser.get("/login/")
+        answer = browser.post(
+            "/login/",
+            data={
+                "username": "clinician",
+                "password": roles.accounts(folder)["clinician"]["password"],
+                "csrfmiddlewaretoken": browser.cookies["csrftoken"],
+            },
+            headers={"Referer": f"{portal.url}/login/"},
+        )
+        assert answer.status_code == 302, answer.text
+        browser.get("/")
+        yield browser
+
+
+def _posted(browser: httpx.Client, form: Mapping[str, str]) -> str:
+    """Send the search form and return where its answer is."""
+    data = {**form, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    answer = browser.post("/", data=data, headers={"Referer": str(browser.base_url)})
+    assert answer.status_code == 302, answer.text
+    return answer.headers["Location"]
+
+
+def _page(browser: httpx.Client, question: Question) -> None:
+    answer = browser.get(_posted(browser, question.form))
+    assert "data-href" in answer.text, answer.text[:500]
+
+
+def _live(browser: httpx.Client, question: Question) -> None:
+    address = _posted(browser, {**question.form, "live": "1"})
+    events = address.replace("/?", "/search/live/?").removesuffix("&live=1")
+    answer = browser.get(events)
+    assert "event: done" in answer.text, answer.text[:500]
+
+
+def _qido(reader: httpx.Client, question: Question) -> None:
+    answer = reader.get("/dicom-web/studies", params={**question.keys, "limit": str(LIMIT)})
+    assert answer.status_code == 200 and answer.json(), answer.text[:500]
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.benchmarks.federation", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1 and 3 nodes of 2,000 studies")
+    parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
+    parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--folder", help="where the indexes are made")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.nodes, options.studies, options.rounds = [1, 3], 2000, 5
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
