@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, sync_playwright
 
 from tests.browser.extra_exams import Exam, Maker
 from tests.support import roles
@@ -16,6 +16,8 @@ from tests.support.services import require
 SCALE = "0.03"
 SOURCES = ("CT", "RF", "CR")
 VIEWER_DIR = Path.home() / ".cache" / "argens" / "viewer"  # the demo's: fetched once
+FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update")
+WITHOUT_GL = "--disable-gpu"  # our own pages need none, and software for it is slow
 # A full viewer draws with WebGL; here without a graphics card.
 SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 
@@ -68,12 +70,16 @@ def extra_exam(hospital: Hospital) -> Exam:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium."""
-    flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-    flags += SOFTWARE_GL
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium"), args=flags)
+    with sync_playwright() as playwright, launched(playwright.chromium, WITHOUT_GL) as browser:
         yield browser
-        browser.close()
+
+
+@contextmanager
+def launched(kind: BrowserType, *flags: str) -> Iterator[Browser]:
+    """Debian's Chromium, with flags of one's own."""
+    browser = kind.launch(executable_path=require("chromium"), args=[*FLAGS, *flags])
+    yield browser
+    browser.close()
 
 
 def entered(context: BrowserContext, hospital: Hospital, name: str, complaints: list[str]) -> Page:

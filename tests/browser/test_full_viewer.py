@@ -26,13 +26,19 @@ from tests.browser.full_viewer import (
     studies,
     until,
 )
-from tests.browser.hospital import Hospital
+from tests.browser.hospital import SOFTWARE_GL, WITHOUT_GL, Hospital, launched
 from tests.browser.made_objects import LOOP_FRAMES, STUDY, loop, pdf
-from tests.support.services import require
 
 SIZE = {"width": 1400, "height": 900}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 LogIn = Callable[[str], Page]
+
+
+@pytest.fixture(scope="module")
+def browser(browser: Browser) -> Iterator[Browser]:
+    """A Chromium that draws with WebGL."""
+    with launched(browser.browser_type, *SOFTWARE_GL) as running:
+        yield running
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -226,10 +232,7 @@ def test_who_only_looks_is_led_to_the_login_when_the_session_ends(log_in: LogIn)
 def test_without_webgl_the_processor_draws(
     browser: Browser, log_in: LogIn, hospital: Hospital
 ) -> None:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
-    executable = require("chromium")
-    without = browser.browser_type.launch(executable_path=executable, args=flags)
-    try:
+    with launched(browser.browser_type, WITHOUT_GL, "--disable-3d-apis") as without:
         state = log_in("clinician").context.storage_state()
         page = without.new_page(base_url=hospital.portal.url, storage_state=state)
         page.goto(f"/viewer/viewer?StudyInstanceUIDs={studies(hospital, 'CT')[0]}")
@@ -239,8 +242,6 @@ def test_without_webgl_the_processor_draws(
         expect(page.get_by_text("no WebGL here")).to_be_visible()
         expect(page.get_by_role("dialog")).to_be_hidden()
         keep(page, "processor")
-    finally:
-        without.close()
 
 
 def test_several_exams_are_chosen_in_a_list_by_keys(log_in: LogIn) -> None:
