@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 from pacs_common.errors import ArgensError, PeerUnreachable
 
 LOG = logging.getLogger(__name__)
+TOGETHER_S = 0.15
 
 
 class Named(Protocol):
@@ -74,23 +76,25 @@ def fan_out(nodes: Sequence[N], ask: Callable[[N], A], deadline_s: float) -> Gat
     return _gathered(futures, deadline_s)
 
 
-def arrivals(
-    nodes: Sequence[N], ask: Callable[[N], A], deadline_s: float
-) -> Iterator[tuple[str, Gathered[A]]]:
-    """Do the same, and yield a node's name with all that is known each time that one is heard.
+def arrivals(nodes: Sequence[N], ask: Callable[[N], A], deadline_s: float) -> Iterator[Gathered[A]]:
+    """Do the same, and yield all that is known each time that answers came.
 
-    The last that is yielded tells of every node, those that are given up too (after "").
+    The first answer is told at once; those that follow within moments are told together, since
+    whoever shows them does so anew each time. The last that is yielded tells of every node.
     """
     futures = _asked(nodes, ask)
-    heard: dict[str, Future[A]] = {}
-    names = {future: name for name, future in futures.items()}
-    try:
-        for future in as_completed(names, timeout=deadline_s):
-            heard[names[future]] = future
-            in_order = {name: futures[name] for name in futures if name in heard}
-            yield names[future], _gathered(in_order, deadline_s)
-    except TimeoutError:
-        yield "", _gathered(futures, deadline_s)
+    ends_at = time.monotonic() + deadline_s
+    waiting, patience_s = set(futures.values()), 0.0
+    while waiting:
+        came, waiting = wait(waiting, ends_at - time.monotonic(), FIRST_COMPLETED)
+        if not came:
+            yield _gathered(futures, deadline_s)
+            return
+        left_s = min(patience_s, ends_at - time.monotonic())
+        waiting = wait(waiting, left_s).not_done if waiting and left_s > 0 else waiting
+        heard = {name: future for name, future in futures.items() if future not in waiting}
+        yield _gathered(heard, deadline_s)
+        patience_s = TOGETHER_S
 
 
 def _asked(nodes: Sequence[N], ask: Callable[[N], A]) -> dict[str, Future[A]]:

@@ -70,15 +70,15 @@ class Listing:
         gathered = fan_out(asked, lambda one: self._part(one, bookmark), self._deadline_s)
         return self._made(gathered, bookmark, ends_at)
 
-    def first_page(self) -> Iterator[tuple[str, Page]]:
-        """Yield the first page each time that a server is heard, with its name; "" at the end."""
+    def first_page(self) -> Iterator[tuple[Page, bool]]:
+        """Yield the first page each time that servers are heard, and whether this is the end."""
         ends_at = time.monotonic() + self._deadline_s
         gathered: Gathered[Part] = Gathered()
-        for name, gathered in arrivals(
+        for gathered in arrivals(
             self._servers, lambda one: self._part(one, None), self._deadline_s
         ):
-            yield name, self._merged(gathered, None)
-        yield "", self._made(gathered, None, ends_at)
+            yield self._merged(gathered, None), False
+        yield self._made(gathered, None, ends_at), True
 
     def _asked(self, bookmark: Bookmark | None) -> list[Server]:
         if bookmark is None:

@@ -67,9 +67,9 @@ def _events(request: HttpRequest, asked: Asked) -> Iterator[str]:
     names = [one.name for one in asked.servers]
     known = Page([])
     try:
-        for _heard, known in asked.listing().first_page():
+        for known, is_end in asked.listing().first_page():
             yield _event("servers", request, "asked.html", chips=chips(names, known, PAGE_SIZE))
-            if known.rows:
+            if known.rows and not is_end:
                 yield _event("results", request, "results.html", result=_so_far(known, asked))
     finally:
         asked.note(request, known, first=True)

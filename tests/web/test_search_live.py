@@ -14,6 +14,7 @@ from django.test import Client
 from pacs_web import config
 from pacs_web.audit.models import AuditEvent
 from pacs_web.nodes.models import Node
+from pacs_web.nodes.servers.own import OwnServer
 from pacs_web.studies import live
 from tests.web.node_stand_in import Behaviour, StandIn, node_stand_in
 
@@ -53,11 +54,17 @@ def test_a_page_with_a_script_asks_nobody_itself(
 
 
 def test_each_answer_is_shown_and_the_end_is_the_page(
-    nodes: dict[str, StandIn], clinician: Client
+    nodes: dict[str, StandIn], clinician: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = OwnServer.qido
+    monkeypatch.setattr(
+        OwnServer,
+        "qido",
+        lambda one, *a, **k: (time.sleep(one.name == "RF"), asked(one, *a, **k))[1],
+    )
     events = heard(clinician, begun(clinician))
     names = [name for name, _ in events]
-    assert names.count("servers") == 3 and names[-1] == "done"
+    assert names == ["servers", "results", "servers", "results", "servers", "done"]
     assert names.index("results") < names.index("done")
     chips = [data for name, data in events if name == "servers"]
     assert "asking…" in chips[0] and "asking…" not in chips[-1]
