@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak check bench bench-quick bench-ingest bench-query bench-web screenshots messages lock clean venv venv-dev
+.PHONY: help demo test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation screenshots messages lock clean venv venv-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,12 +24,13 @@ soak: venv-dev ## run the tests with the full counts (hours)
 check: venv-dev ## the gate: format, lint, types, import contracts, migrations, tests
 	@exec $(VENV_PYTHON) -m tests.support.gate
 
-bench: bench-ingest bench-query bench-web ## run the benchmarks
+bench: bench-ingest bench-query bench-web bench-federation ## run the benchmarks
 
 bench-quick: venv-dev ## run the benchmarks with small counts (two minutes)
 	@$(VENV_PYTHON) -m tests.benchmarks.ingest --quick
 	@$(VENV_PYTHON) -m tests.benchmarks.query --quick
 	@$(VENV_PYTHON) -m tests.benchmarks.web --quick
+	@$(VENV_PYTHON) -m tests.benchmarks.federation --quick
 
 bench-ingest: venv-dev ## measure how fast objects get in, beside Orthanc and storescp
 	@$(VENV_PYTHON) -m tests.benchmarks.ingest
@@ -39,6 +40,9 @@ bench-query: venv-dev ## measure how fast studies are found, beside Orthanc
 
 bench-web: venv-dev ## measure how fast frames, pictures and metadata leave, beside Orthanc
 	@$(VENV_PYTHON) -m tests.benchmarks.web
+
+bench-federation: venv-dev ## measure what the portal adds to a search over 1, 4 and 16 nodes
+	@$(VENV_PYTHON) -m tests.benchmarks.federation
 
 screenshots: venv-dev ## photograph every page: French and English, light and dark, desk and phone
 	@$(VENV_PYTHON) -m tests.support.screenshots

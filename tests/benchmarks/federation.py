@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import socket
 import statistics
 import sys
@@ -32,7 +33,7 @@ from tests.support.ports import free_port
 
 NODES, STUDIES, ROUNDS = (1, 4, 16), 100_000, 15
 GOAL_MS = 100.0
-LATE_S = 1.0
+LATE_S, CLOSE_S = 1.0, 10.0
 LIMIT = 50  # a page of the portal
 FILLING = 2  # indexes that are made at the same time
 
@@ -69,19 +70,29 @@ class Late:
         self.port = free_port()
         self._to, self._late_s = to_port, late_s
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections; those there are end with their callers, who have gone."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(CLOSE_S)
         self._listener.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 caller, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._to))
-                for pair, late_s in (((caller, server), self._late_s), ((server, caller), 0.0)):
-                    threading.Thread(target=_pass, args=(*pair, late_s), daemon=True).start()
+                self._threads.append(threading.Thread(target=self._serve, args=(caller,)))
+                self._threads[-1].start()
+
+    def _serve(self, caller: socket.socket) -> None:
+        with caller, socket.create_connection(("127.0.0.1", self._to)) as server:
+            back = threading.Thread(target=_pass, args=(server, caller, 0.0))
+            back.start()
+            _pass(caller, server, self._late_s)
+            back.join()
 
 
 def _pass(source: socket.socket, target: socket.socket, late_s: float) -> None:
@@ -101,11 +112,11 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         nodes = _filled(folder, max(options.nodes), options.studies)
-        with roles.running(*nodes):
+        with _serving(nodes):
             for count in sorted(options.nodes):  # the portal's registry grows
                 rows += _measured(folder, nodes[:count], str(count), options.rounds)
             if max(options.nodes) > 2:
-                rows += _in_trouble(folder, nodes, options.rounds)
+                rows += _in_trouble(folder, nodes, options.rounds, options.late)
     print("\n".join(report(rows)))
     return 0
 
@@ -151,6 +162,20 @@ def _filled(folder: Path, count: int, studies: int) -> list[roles.Role]:
     return nodes
 
 
+@contextlib.contextmanager
+def _serving(nodes: Sequence[roles.Role]) -> Iterator[None]:
+    """Run the nodes' web servers; without a DICOM port they never say that they are ready."""
+    try:
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            roles.wait_for_port(node.http_port)
+        yield
+    finally:
+        for node in nodes:
+            node.stop()
+
+
 def _measured(
     folder: Path, nodes: Sequence[roles.Role], label: str, rounds: int,
     elsewhere: Mapping[str, int] | None = None, dead: Sequence[str] = (),
@@ -168,7 +193,7 @@ def _measured(
     with roles.running(portal), contextlib.ExitStack() as stack:
         alive = {name: url for name, url in urls.items() if name not in dead}
         direct = Direct(folder, alive, stack)
-        browser = stack.enter_context(_logged_in(portal, folder))
+        browser = Browser(portal, folder, stack)
         token = roles.accounts(folder)["clinician"]["token"]
         reader = stack.enter_context(
             httpx.Client(
@@ -194,11 +219,11 @@ def _measured(
                 yield Row(label, question.name, door, slowest, taken)
 
 
-def _in_trouble(folder: Path, nodes: list[roles.Role], rounds: int) -> Iterator[Row]:
+def _in_trouble(folder: Path, nodes: list[roles.Role], rounds: int, late_s: float) -> Iterator[Row]:
     """Measure with the last node dead and the one before it late."""
     *others, slow, dead = nodes
     dead.stop()
-    late = Late(slow.http_port, LATE_S)
+    late = Late(slow.http_port, late_s)
     name, gone = slow.env["PACS_NODE_NAME"], dead.env["PACS_NODE_NAME"]
     label = f"{len(nodes)}, 1 dead, 1 late"
     try:
@@ -255,41 +280,40 @@ def _questions(direct: Direct) -> list[Question]:
     ]
 
 
-@contextlib.contextmanager
-def _logged_in(portal: roles.Role, folder: Path) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=portal.url, timeout=60) as browser:
-        browser.get("/login/")
-        answer = browser.post(
-            "/login/",
-            data={
-                "username": "clinician",
-                "password": roles.accounts(folder)["clinician"]["password"],
-                "csrfmiddlewaretoken": browser.cookies["csrftoken"],
-            },
-            headers={"Referer": f"{portal.url}/login/"},
-        )
+class Browser:
+    """A person who has logged in and stands at the search page."""
+
+    def __init__(self, portal: roles.Role, folder: Path, stack: contextlib.ExitStack) -> None:
+        self.http = stack.enter_context(httpx.Client(base_url=portal.url, timeout=60))
+        self._token = _token_of(self.http.get("/login/"))
+        password = roles.accounts(folder)["clinician"]["password"]
+        self.post("/login/", {"username": "clinician", "password": password})
+        self._token = _token_of(self.http.get("/"))
+
+    def post(self, address: str, form: Mapping[str, str]) -> str:
+        """Send a form and return where its answer is."""
+        data = {**form, "csrfmiddlewaretoken": self._token}
+        headers = {"Referer": str(self.http.base_url.join(address))}
+        answer = self.http.post(address, data=data, headers=headers)
         assert answer.status_code == 302, answer.text
-        browser.get("/")
-        yield browser
+        return answer.headers["Location"]
 
 
-def _posted(browser: httpx.Client, form: Mapping[str, str]) -> str:
-    """Send the search form and return where its answer is."""
-    data = {**form, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
-    answer = browser.post("/", data=data, headers={"Referer": str(browser.base_url)})
-    assert answer.status_code == 302, answer.text
-    return answer.headers["Location"]
+def _token_of(page: httpx.Response) -> str:
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert found is not None, page.text[:500]
+    return found[1]
 
 
-def _page(browser: httpx.Client, question: Question) -> None:
-    answer = browser.get(_posted(browser, question.form))
+def _page(browser: Browser, question: Question) -> None:
+    answer = browser.http.get(browser.post("/", question.form))
     assert "data-href" in answer.text, answer.text[:500]
 
 
-def _live(browser: httpx.Client, question: Question) -> None:
-    address = _posted(browser, {**question.form, "live": "1"})
+def _live(browser: Browser, question: Question) -> None:
+    address = browser.post("/", {**question.form, "live": "1"})
     events = address.replace("/?", "/search/live/?").removesuffix("&live=1")
-    answer = browser.get(events)
+    answer = browser.http.get(events)
     assert "event: done" in answer.text, answer.text[:500]
 
 
@@ -304,6 +328,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
     parser.add_argument("--studies", type=int, default=STUDIES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--late", type=float, default=LATE_S, help="seconds of the late node")
     parser.add_argument("--folder", help="where the indexes are made")
     options = parser.parse_args(arguments)
     if options.quick:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from pydicom import dcmread
 
-from tests.benchmarks import asked, ingest, peers, web
+from tests.benchmarks import asked, federation, ingest, peers, web
 from tests.benchmarks.images import FIRST, Scanner
 from tests.support.services import require
 
@@ -89,3 +89,16 @@ def test_an_answer_that_is_not_whole_fails_the_web_benchmark():
         with pytest.raises(RuntimeError, match="401"):
             asked.ask_all(server.server_port, ["/dicom-web/studies"], {}, 1, os.getpid())
         server.shutdown()
+
+
+def test_a_small_federation_is_searched_at_every_door_and_what_the_portal_adds_comes_last(capsys):
+    assert (
+        federation.main(["--nodes", "3", "--studies", "60", "--rounds", "1", "--late", "0.3"]) == 0
+    )
+    *table, page, live, qido = capsys.readouterr().out.splitlines()
+    rows = [line for line in table if " ms" in line]
+    assert len(rows) == 2 * 4 * 3  # all well and in trouble, four questions, three doors
+    late = [float(line.split()[-6]) for line in rows if "1 late" in line]
+    assert all(slowest >= 300 for slowest in late)  # the late one is waited for
+    for line, door in ((page, "page"), (live, "live"), (qido, "QIDO")):
+        assert line.startswith(door) and "adds at most" in line
