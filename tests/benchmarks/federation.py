@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 import socket
 import statistics
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 import httpx
 
 from pacs_common.tickets import TicketIssuer
+from tests.benchmarks.people import Browser
 from tests.support import roles
 from tests.support.ports import free_port
 
@@ -111,8 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        nodes = _filled(folder, max(options.nodes), options.studies)
-        with _serving(nodes):
+        nodes = filled(folder, max(options.nodes), options.studies)
+        with serving(nodes):
             for count in sorted(options.nodes):  # the portal's registry grows
                 rows += _measured(folder, nodes[:count], str(count), options.rounds)
             if max(options.nodes) > 2:
@@ -143,7 +143,7 @@ def report(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _filled(folder: Path, count: int, studies: int) -> list[roles.Role]:
+def filled(folder: Path, count: int, studies: int) -> list[roles.Role]:
     """Return nodes, not started, each with an index of its own."""
     nodes = [roles.node(folder, f"N{number:02d}", command="http") for number in range(1, count + 1)]
 
@@ -163,7 +163,7 @@ def _filled(folder: Path, count: int, studies: int) -> list[roles.Role]:
 
 
 @contextlib.contextmanager
-def _serving(nodes: Sequence[roles.Role]) -> Iterator[None]:
+def serving(nodes: Sequence[roles.Role]) -> Iterator[None]:
     """Run the nodes' web servers; without a DICOM port they never say that they are ready."""
     try:
         for node in nodes:
@@ -278,31 +278,6 @@ def _questions(direct: Direct) -> list[Question]:
         Question("patient ID", {"PatientID": patient}, {"patient_id": patient}),
         Question("a day", {"StudyDate": day}, {"date_from": dashed, "date_to": dashed}),
     ]
-
-
-class Browser:
-    """A person who has logged in and stands at the search page."""
-
-    def __init__(self, portal: roles.Role, folder: Path, stack: contextlib.ExitStack) -> None:
-        self.http = stack.enter_context(httpx.Client(base_url=portal.url, timeout=60))
-        self._token = _token_of(self.http.get("/login/"))
-        password = roles.accounts(folder)["clinician"]["password"]
-        self.post("/login/", {"username": "clinician", "password": password})
-        self._token = _token_of(self.http.get("/"))
-
-    def post(self, address: str, form: Mapping[str, str]) -> str:
-        """Send a form and return where its answer is."""
-        data = {**form, "csrfmiddlewaretoken": self._token}
-        headers = {"Referer": str(self.http.base_url.join(address))}
-        answer = self.http.post(address, data=data, headers=headers)
-        assert answer.status_code == 302, answer.text
-        return answer.headers["Location"]
-
-
-def _token_of(page: httpx.Response) -> str:
-    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-    assert found is not None, page.text[:500]
-    return found[1]
 
 
 def _page(browser: Browser, question: Question) -> None:

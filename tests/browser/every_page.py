@@ -107,6 +107,8 @@ PLACES = (
     Place("peers", "it", at("/admin-console/peers/", ".peer-node")),
     Place("peer", "it", at("/admin-console/peers/CT/peer/", "form")),
     Place("forwarding", "it", at("/admin-console/forwarding/", ".peer-node")),
+    Place("work", "it", at("/admin-console/work/", ".peer-node")),
+    Place("log", "it", at("/admin-console/log/", "#live")),
     Place("certificates", "it", at("/admin-console/certificates/")),
     Place("placing", "it", at("/admin-console/new-exams/")),
     Place("people", "it", at("/admin-console/accounts/")),

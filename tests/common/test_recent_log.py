@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,22 +71,22 @@ def test_two_files_of_bounded_size_hold_the_newest(tmp_path):
     assert sum(file.stat().st_size for file in tmp_path.glob("*.jsonl")) <= 4000
 
 
-def _write(folder: Path, name: str, count: int) -> None:
-    log = logger(folder, max_bytes=8000)
-    for number in range(count):
-        log.warning("%s %d", name, number)
+WRITER = """
+import sys
+from pathlib import Path
+from tests.common.test_recent_log import logger
+log = logger(Path(sys.argv[1]), max_bytes=8000)
+for number in range(300):
+    log.warning("%s %d", sys.argv[2], number)
+"""
 
 
 def test_several_processes_write_whole_lines_over_the_change_of_files(tmp_path):
-    context = multiprocessing.get_context("spawn")
     writers = [
-        context.Process(target=_write, args=(tmp_path, name, 300)) for name in ("one", "two")
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name])
+        for name in ("one", "two")
     ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
-        assert writer.exitcode == 0
+    assert [writer.wait(60) for writer in writers] == [0, 0]
     for file in tmp_path.glob("*.jsonl"):
         for line in file.read_text().splitlines():
             assert json.loads(line)["message"].split()[0] in ("one", "two")

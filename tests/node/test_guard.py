@@ -79,8 +79,10 @@ KINDS = {  # what reading asks for, and what changing does
 def scope_of(route: str) -> str:
     """Return the scope that docs/interfaces.md asks for at an address."""
     method, path = route.split()
-    if path == "api/node":
+    if path in ("api/node", "api/chores"):
         return "status"
+    if path == "api/log":
+        return "log.read"
     if path.startswith("api/scu/"):
         return "scu"
     for prefix, scopes in KINDS.items():
