@@ -76,20 +76,24 @@ KINDS = {  # what reading asks for, and what changing does
 }
 
 
+EXACTLY = {
+    "api/node": "status",
+    "api/chores": "status",
+    "api/log": "log.read",
+    "api/custody/receipts": "custody.receipt",
+}
+
+
 def scope_of(route: str) -> str:
     """Return the scope that docs/interfaces.md asks for at an address."""
     method, path = route.split()
-    if path in ("api/node", "api/chores"):
-        return "status"
-    if path == "api/log":
-        return "log.read"
+    if path in EXACTLY:
+        return EXACTLY[path]
     if path.startswith("api/scu/"):
         return "scu"
     for prefix, scopes in KINDS.items():
         if path.startswith(prefix):
             return scopes[method != "GET"]
-    if path == "api/custody/receipts":
-        return "custody.receipt"
     if path.startswith("api/rejections"):
         what = path.rpartition("/")[2]
         return {"approve": "rejections.approve", "undo": "dicomweb.delete"}.get(
