@@ -20,12 +20,19 @@ from tests.browser.hospital import Hospital
 WAIT_S = 60
 
 
-def search(page: Page, **fields: str) -> None:
+def ask(page: Page, **fields: str) -> None:
     """Fill the search form by its labels and send it."""
     page.goto("/")
     for label, text in fields.items():
         page.get_by_label(label.replace("_", " ").capitalize(), exact=True).fill(text)
     page.get_by_role("button", name="Search", exact=True).click()
+
+
+def search(page: Page, **fields: str) -> None:
+    """Search, and wait until every server was heard."""
+    ask(page, **fields)
+    page.wait_for_url("**/?search=*")
+    expect(page.locator("[aria-busy]")).to_have_count(0)
 
 
 def rows(page: Page):
@@ -150,7 +157,7 @@ def test_a_name_is_found_without_its_accents_and_stays_out_of_the_address(log_in
 @pytest.mark.console_errors
 def test_a_nonsense_date_is_marked_beside_its_field(log_in):
     page = log_in("clinician")
-    search(page, exam_from="31/02/2026", patient_name="martin")
+    ask(page, exam_from="31/02/2026", patient_name="martin")
     expect(page.locator(".field-error")).to_have_count(1)
     assert page.get_by_label("Exam from").input_value() == "31/02/2026"
     assert page.get_by_label("Patient name").input_value() == "martin"

@@ -99,6 +99,7 @@ def test_a_picture_that_bears_another_name_or_none_is_not_shown(
         route.fulfill(response=answer, headers=named)
 
     viewer.route(f"**/{exam.images[19]}/rendered*", rename)
+    open_image(viewer, exam.image(1))  # anew: a quick one has asked for it beforehand
     viewer.keyboard.press("End")
     expect(viewer.locator("#message-text")).to_contain_text("another picture")
     expect(viewer.locator("#film img")).to_have_count(0)
