@@ -43,6 +43,8 @@ class RecentLines(logging.Handler):
             os.write(self._file, line)
         except OSError:
             pass  # standard error has the line
+        except Exception:  # whoever logs goes on, as with the library's own handlers
+            self.handleError(record)
 
     def close(self) -> None:
         """Close the file."""

@@ -111,6 +111,14 @@ def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path):
     assert messages(tmp_path / "log") == []
 
 
+def test_a_line_that_cannot_be_made_stops_nobody_who_logs(tmp_path, capsys):
+    log = logger(tmp_path)
+    log.warning("%d images", "many")
+    log.warning("the next one")
+    assert messages(tmp_path) == ["the next one"]
+    assert "Logging error" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "asked", [{"limit": "0"}, {"limit": "-1"}, {"limit": "x"}, {"limit": "1001"}, {"level": "LOUD"}]
 )
