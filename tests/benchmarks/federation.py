@@ -238,27 +238,32 @@ class Direct:
     """All nodes, asked at once over kept connections with the portal's tickets."""
 
     def __init__(self, folder: Path, urls: Mapping[str, str], stack: contextlib.ExitStack) -> None:
-        issuer = TicketIssuer.at("portal", folder / "portal" / "portal.key.pem", folder / "trust")
+        self._issuer = TicketIssuer.at(
+            "portal", folder / "portal" / "portal.key.pem", folder / "trust"
+        )
         self._pool = stack.enter_context(ThreadPoolExecutor(len(urls)))
-        self._clients = []
-        for name, url in urls.items():
-            ticket = issuer.issue(name, ["dicomweb"], subject="clinician")
-            headers = {"Authorization": f"Bearer {ticket}"}
-            client = httpx.Client(base_url=url, headers=headers, timeout=60)
-            self._clients.append(stack.enter_context(client))
-        self._renew = lambda: [
-            issuer.issue(name, ["dicomweb"], subject="clinician") for name in urls
-        ]
+        self._clients = {
+            name: stack.enter_context(httpx.Client(base_url=url, timeout=60))
+            for name, url in urls.items()
+        }
 
     def ask(self, question: Question) -> None:
         """Ask every node and wait for the last."""
-        for client, ticket in zip(self._clients, self._renew(), strict=True):
-            client.headers["Authorization"] = f"Bearer {ticket}"
-        list(self._pool.map(lambda client: self._one(client, question.keys), self._clients))
+        self._show_tickets()
+        list(
+            self._pool.map(lambda client: self._one(client, question.keys), self._clients.values())
+        )
 
     def first(self) -> dict:
         """Return a study of the first node."""
-        return self._one(self._clients[0], {})[0]
+        self._show_tickets()
+        return self._one(next(iter(self._clients.values())), {})[0]
+
+    def _show_tickets(self) -> None:
+        """Renew what is shown to each node: a ticket lives shortly."""
+        for name, client in self._clients.items():
+            ticket = self._issuer.issue(name, ["dicomweb"], subject="clinician")
+            client.headers["Authorization"] = f"Bearer {ticket}"
 
     @staticmethod
     def _one(client: httpx.Client, keys: Mapping[str, str]) -> list[dict]:

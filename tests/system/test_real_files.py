@@ -7,7 +7,6 @@ are odd or broken on purpose: each is taken, or refused with one line.
 from __future__ import annotations
 
 import io
-import os
 import re
 import time
 import zipfile
@@ -24,6 +23,7 @@ from pacs_common.archive_client import ArchiveClient
 from pacs_common.node_client import NodeClient
 from pacs_common.tickets import TicketIssuer
 from tests.support import roles
+from tests.support.node_under_fault import SOAK
 from tests.support.services import SHARED_DICOM
 
 SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
@@ -42,7 +42,7 @@ REFUSALS = [
     r"0xC000 the data set cannot be read",
 ]
 WAIT_S = 90
-EVERY = 1 if os.environ.get("PACS_TEST_SOAK") else 3  # of a study's series: each, or some
+EVERY = 1 if SOAK else 3  # of a study's series: each, or some
 
 
 @dataclass
