@@ -16,7 +16,9 @@ class ArchiveNodeConfig(AppConfig):
 def folders_are_writable(app_configs: object, **kwargs: object) -> list[Error]:
     """Refuse to start where nothing can be kept."""
     config = settings.ARCHIVE
-    wanted = {"PACS_DATA_DIR": config.data_dir, "PACS_VAULT_DIR": config.vault_dir}
+    wanted = {"PACS_DATA_DIR": config.data_dir}
+    if not config.vaults_written:
+        wanted["PACS_VAULT_DIR"] = config.vault_dir
     return [
         Error(
             f"{name} {folder}: this user cannot write there",

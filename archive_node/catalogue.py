@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from django.db.models import Count, Min
 from django.utils import timezone
 
-from archive_node.models import CopiedInstance, Copy, StudyFacts
+from archive_node.models import CopiedInstance, Copy, Proof
 
-Held = dict[tuple[str, str], CopiedInstance]  # by SOP Instance UID and stored_sha256
+Key = tuple[str, str]  # SOP Instance UID and stored_sha256
+Held = dict[Key, CopiedInstance]
 
 
-def held(node: str, study_uid: str, *, verified: bool) -> Held:
+def held(node: str, study_uid: str, *, verified: bool, vault: str = "") -> Held:
     """Return the instances that good copies hold (with `verified`, only proven ones).
 
-    Where several copies hold one, the last written stands.
+    Where several copies hold one, the last written stands. `vault` asks one vault alone.
     """
-    rows = CopiedInstance.objects.filter(
-        copy__node=node, copy__study_uid=study_uid, copy__bad_since=None
-    )
-    if verified:
-        rows = rows.filter(copy__verified_at__isnull=False)
-    rows = rows.select_related("copy").order_by("copy__written_at", "id")
+    rows = _good(node, study_uid, verified)
+    if vault:
+        rows = rows.filter(copy__vault=vault)
     return {(row.sop_instance_uid, row.stored_sha256): row for row in rows}
+
+
+def held_by_vault(node: str, study_uid: str, *, verified: bool) -> dict[str, Held]:
+    """Return the same for each vault that has anything of the study, by its name."""
+    found: dict[str, Held] = {}
+    for row in _good(node, study_uid, verified):
+        vault = found.setdefault(row.copy.vault, {})
+        vault[(row.sop_instance_uid, row.stored_sha256)] = row
+    return found
 
 
 def mark_bad(copy: Copy, problem: str) -> None:
@@ -28,16 +38,35 @@ def mark_bad(copy: Copy, problem: str) -> None:
     Copy.objects.filter(id=copy.id).update(
         verified_at=None, bad_since=timezone.now(), problem=problem[:500]
     )
-    doubt(copy.node, copy.study_uid)
+    doubt(copy.node, copy.study_uid, copy.vault)
 
 
-def doubt(node: str, study_uid: str) -> None:
-    """Note that something of a study is not proven: it is copied again before it is evicted."""
-    StudyFacts.objects.filter(node=node, study_uid=study_uid).update(verified_revision=None)
+def doubt(node: str, study_uid: str, vault: str = "") -> None:
+    """Note that something of a study is not proven (in one vault): it is copied again first."""
+    proofs = Proof.objects.filter(node=node, study_uid=study_uid)
+    (proofs.filter(vault=vault) if vault else proofs).delete()
 
 
-def note_verified(node: str, study_uid: str, revision: int) -> None:
-    """Note that every instance that the study had at `revision` is proven."""
-    StudyFacts.objects.update_or_create(
-        node=node, study_uid=study_uid, defaults={"verified_revision": revision}
+def note_verified(node: str, study_uid: str, vault: str, revision: int) -> None:
+    """Note that every instance that the study had at `revision` is proven in a vault."""
+    Proof.objects.update_or_create(
+        node=node, study_uid=study_uid, vault=vault, defaults={"revision": revision}
     )
+
+
+def proven_revisions(
+    node: str, study_uids: Collection[str], vaults: Collection[str]
+) -> dict[str, int]:
+    """Return up to which revision each study is proven in all of `vaults`; others are left out."""
+    rows = Proof.objects.filter(node=node, study_uid__in=study_uids, vault__in=vaults)
+    counted = rows.values("study_uid").annotate(number=Count("id"), least=Min("revision"))
+    return {row["study_uid"]: row["least"] for row in counted if row["number"] == len(set(vaults))}
+
+
+def _good(node: str, study_uid: str, verified: bool):
+    rows = CopiedInstance.objects.filter(
+        copy__node=node, copy__study_uid=study_uid, copy__bad_since=None
+    )
+    if verified:
+        rows = rows.filter(copy__verified_at__isnull=False)
+    return rows.select_related("copy").order_by("copy__written_at", "id")

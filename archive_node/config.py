@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from archive_node import vault_setting
+from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common.env import Env, SettingError
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")  # it names folders on volumes
@@ -18,6 +20,7 @@ class ArchiveConfig:
     data_dir: Path
     trust_dir: Path
     vault_dir: Path
+    vaults_written: dict[str, str]
     database_url: str
     broker_url: str
     secret_key: str
@@ -34,6 +37,17 @@ class ArchiveConfig:
     scan_s: float
     dispatch_s: float
     lease_s: float
+
+    @property
+    def vaults(self) -> dict[str, VaultSpec]:
+        """The vaults, by name: those that were named, or else one in `vault_dir`."""
+        written = self.vaults_written or {"vault-1": f"tape:{self.vault_dir}"}
+        return {name: vault_setting.read(name, text) for name, text in written.items()}
+
+    @property
+    def vault_defaults(self) -> VaultDefaults:
+        """What a vault takes where its own options say nothing."""
+        return VaultDefaults(self.drives, self.volume_bytes, self.data_dir / "vaults")
 
     @property
     def staging_dir(self) -> Path:
@@ -61,7 +75,18 @@ def read(env: Env) -> ArchiveConfig:
             "var/trust",
             "Folder of the issuers' public keys, shared by all roles.",
         ),
-        vault_dir=env.path("PACS_VAULT_DIR", data_dir / "vault", "Folder of the tape library."),
+        vault_dir=env.path(
+            "PACS_VAULT_DIR",
+            data_dir / "vault",
+            "Folder of the one virtual tape library where PACS_VAULTS names none.",
+        ),
+        vaults_written=_vaults(
+            env.pairs(
+                "PACS_VAULTS",
+                "",
+                "The vaults, NAME=kind:place?options (docs/vaults.md); empty: PACS_VAULT_DIR.",
+            )
+        ),
         database_url=env.text(
             "PACS_DATABASE_URL",
             f"sqlite:///{data_dir}/archive.sqlite3",
@@ -102,9 +127,18 @@ def read(env: Env) -> ArchiveConfig:
             high=1,
         ),
         volume_bytes=env.integer(
-            "PACS_VOLUME_BYTES", 35 * 10**9, "Capacity of a new volume.", low=20_480
+            "PACS_VOLUME_BYTES",
+            35 * 10**9,
+            "Capacity of a new volume, where its vault does not say another.",
+            low=20_480,
         ),
-        drives=env.integer("PACS_DRIVES", 2, "Drives of the tape library.", low=1, high=100),
+        drives=env.integer(
+            "PACS_DRIVES",
+            2,
+            "Drives of a tape library that does not say another number.",
+            low=1,
+            high=100,
+        ),
         scan_s=env.number("PACS_SCAN_S", 30.0, "Time between two scans of the nodes.", low=0.1),
         dispatch_s=env.number(
             "PACS_DISPATCH_S", 30.0, "Time between two sendings of due jobs.", low=0.1
@@ -116,6 +150,19 @@ def read(env: Env) -> ArchiveConfig:
     if config.low_watermark > config.high_watermark:
         raise SettingError("PACS_LOW_WATERMARK", "is above PACS_HIGH_WATERMARK")
     return config
+
+
+def _vaults(pairs: dict[str, str]) -> dict[str, str]:
+    for name, written in pairs.items():
+        if not _NODE_NAME.match(name):
+            raise SettingError("PACS_VAULTS", f"{name!r} is not letters, digits, - and _")
+        try:
+            vault_setting.read(name, written)
+        except vault_setting.BadSpec as error:
+            raise SettingError("PACS_VAULTS", str(error)) from None
+    if pairs and not any(vault_setting.read(*pair).is_required for pair in pairs.items()):
+        raise SettingError("PACS_VAULTS", "no vault is required: nothing would prove a copy")
+    return pairs
 
 
 def _nodes(pairs: dict[str, str]) -> dict[str, str]:

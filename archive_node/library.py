@@ -1,29 +1,53 @@
-"""The vault that this archive writes to, checked against the one that its catalogue speaks of."""
+"""The vaults that this archive writes to, each checked against the one its catalogue speaks of."""
+
+from __future__ import annotations
 
 from django.conf import settings
 
 from archive_node.models import KnownVault
+from archive_node.vault import kinds
 from archive_node.vault.base import Vault, VaultUnavailable
-from archive_node.vault.tape import TapeLibrary
+from archive_node.vault_setting import VaultSpec
+from pacs_common import errors
 
-NAME = "vault-1"
+
+def specs() -> dict[str, VaultSpec]:
+    """Return the vaults of the settings, by name, in their order."""
+    return settings.ARCHIVE.vaults
 
 
-def vault() -> Vault:
-    """Return the vault; raises VaultUnavailable where it is gone or another stands in its place.
+def required() -> list[str]:
+    """Return the names of the vaults that hold every study before it is evicted."""
+    return [spec.name for spec in specs().values() if spec.is_required]
 
-    It is made only while the catalogue knows of none: a vault whose mount vanished must never be
-    taken for a new one.
+
+def vault(name: str) -> Vault:
+    """Return a vault; raises VaultUnavailable where it is gone or another stands in its place.
+
+    It is made only while the catalogue knows of none by that name: a vault whose mount vanished
+    must never be taken for a new one. Raises BadInput where the settings name no such vault.
     """
-    config = settings.ARCHIVE
-    size = {"drives": config.drives, "volume_bytes": config.volume_bytes}
-    known = KnownVault.objects.filter(name=NAME).first()
+    spec = specs().get(name)
+    if spec is None:
+        raise errors.BadInput(f"no vault is called {name[:40]!r} here")
+    known = KnownVault.objects.filter(name=name).first()
     if known is None:
-        made = TapeLibrary.create(config.vault_dir, name=NAME, **size)
+        made = kinds.create(spec, settings.ARCHIVE.vault_defaults)
         known, _ = KnownVault.objects.get_or_create(
-            name=NAME, defaults={"library_id": made.library_id}
+            name=name, defaults={"library_id": made.library_id}
         )
-    library = TapeLibrary(config.vault_dir, **size)
-    if library.library_id != known.library_id:
-        raise VaultUnavailable(f"{config.vault_dir} is another library than {NAME} was")
-    return library
+    found = kinds.opened(spec, settings.ARCHIVE.vault_defaults)
+    if found.library_id != known.library_id:
+        raise VaultUnavailable(f"{spec.place} is another vault than {name} was")
+    return found
+
+
+def answering() -> tuple[list[Vault], dict[str, str]]:
+    """Return the vaults that are there, and why each of the others is not, by name."""
+    found, missing = [], {}
+    for name in specs():
+        try:
+            found.append(vault(name))
+        except (errors.ArgensError, OSError) as error:
+            missing[name] = str(error)
+    return found, missing

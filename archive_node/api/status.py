@@ -18,34 +18,54 @@ from archive_node import library, nodes
 from archive_node.api.guard import monitored, ticketed
 from archive_node.models import Copy, Job, NodeState
 from archive_node.policy.scan import current_policy
-from pacs_common import VERSION, errors
+from archive_node.vault.base import Vault
+from pacs_common import VERSION
 from pacs_common.tickets import Ticket
 
 
 @ticketed(GET="archive.read")
 def status(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     """Show vaults, job counts, nodes as last seen, and the policy in force."""
-    vault = library.vault()
-    volumes = vault.volumes()
+    found, missing = library.answering()
     return JsonResponse(
         {
             "name": "archive",
             "version": VERSION,
-            "vaults": [
-                {
-                    "name": vault.name,
-                    "kind": vault.kind,
-                    "drives": vault.drives,
-                    "volumes": len(volumes),
-                    "used_bytes": sum(volume.used_bytes for volume in volumes),
-                    "capacity_bytes": sum(volume.capacity_bytes for volume in volumes),
-                }
-            ],
+            "vaults": [*map(_vault_account, found), *map(_missing, missing.items())],
             "jobs": _job_counts(),
             "nodes": [_node(name) for name in nodes.names()],
             "policy": dataclasses.asdict(current_policy()),
         }
     )
+
+
+def _vault_account(vault: Vault) -> dict[str, Any]:
+    volumes = vault.volumes()
+    return {
+        "name": vault.name,
+        "kind": vault.kind,
+        "required": vault.name in library.required(),
+        "drives": vault.drives,
+        "volumes": len(volumes),
+        "used_bytes": sum(volume.used_bytes for volume in volumes),
+        "capacity_bytes": sum(volume.capacity_bytes for volume in volumes),
+        "problem": "",
+    }
+
+
+def _missing(name_and_why: tuple[str, str]) -> dict[str, Any]:
+    name, why = name_and_why
+    spec = library.specs()[name]
+    return {
+        "name": name,
+        "kind": spec.kind,
+        "required": spec.is_required,
+        "drives": 0,
+        "volumes": 0,
+        "used_bytes": 0,
+        "capacity_bytes": 0,
+        "problem": why,
+    }
 
 
 @monitored
@@ -99,13 +119,10 @@ def _database() -> str:
 
 def _vault() -> str:
     try:
-        library.vault()
+        _, missing = library.answering()
     except DatabaseError:
-        return "the database does not say which vault it is"
-    except (errors.ArgensError, OSError) as error:
-        return str(error)
-    folder = settings.ARCHIVE.vault_dir
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
+        return "the database does not say which vaults there are"
+    return "; ".join(f"{name}: {why}" for name, why in missing.items())
 
 
 def _broker() -> str:

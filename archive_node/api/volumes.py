@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -12,37 +13,40 @@ from archive_node import library
 from archive_node.api.guard import ticketed
 from archive_node.api.jobs import as_json
 from archive_node.models import Copy, Job
+from archive_node.vault.base import Vault
 from pacs_common.tickets import Ticket
 from pacs_common.uids import Uid
 
 
 @ticketed(GET="archive.read")
 def volumes(request: HttpRequest, ticket: Ticket) -> JsonResponse:
-    """List the volumes, by label."""
-    vault = library.vault()
+    """List the volumes of all vaults that answer, by vault and label."""
+    found, missing = library.answering()
+    listed = [row for vault in found for row in _listed(vault)]
+    return JsonResponse({"volumes": listed, "missing": missing})
+
+
+def _listed(vault: Vault) -> Iterator[dict[str, Any]]:
     written = {
         row["volume"]: row
         for row in Copy.objects.filter(vault=vault.name)
         .values("volume")
         .annotate(copies=Count("id"), first=Min("written_at"), last=Max("written_at"))
     }
-    listed = []
     for volume in vault.volumes():
         row: dict[str, Any] = written.get(volume.label, {})
-        listed.append(
-            {
-                "label": volume.label,
-                "vault": vault.name,
-                "state": volume.state,
-                "used_bytes": volume.used_bytes,
-                "capacity_bytes": volume.capacity_bytes,
-                "copies": row.get("copies", 0),
-                "first_written_at": _iso(row.get("first")),
-                "last_written_at": _iso(row.get("last")),
-                "drive": volume.drive,
-            }
-        )
-    return JsonResponse({"volumes": listed})
+        yield {
+            "label": volume.label,
+            "vault": vault.name,
+            "state": volume.state,
+            "used_bytes": volume.used_bytes,
+            "capacity_bytes": volume.capacity_bytes,
+            "copies": row.get("copies", 0),
+            "first_written_at": _iso(row.get("first")),
+            "last_written_at": _iso(row.get("last")),
+            "drive": volume.drive,
+            "slot": volume.slot,
+        }
 
 
 @ticketed(GET="archive.read")

@@ -10,28 +10,52 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from archive_node import library
 from archive_node.celery import RUN_JOB, app
-from archive_node.jobs.states import State, claimable
+from archive_node.jobs.states import claimable
 from archive_node.models import Job
 
 LOG = logging.getLogger(__name__)
 BATCH = 100
+PRIORITIES = {
+    Job.Kind.RECALL: 30,  # somebody waits for it
+    Job.Kind.EVICT: 20,  # a full disk refuses images
+    Job.Kind.COPY: 10,
+    Job.Kind.EVACUATE: 5,
+    Job.Kind.SCRUB: 0,
+}
 
 
-def request(kind: str, node: str, study_uid: str, requested_by: str) -> tuple[Job, bool]:
+def request(
+    kind: str, node: str, study_uid: str, requested_by: str, *, vault: str = ""
+) -> tuple[Job, bool]:
     """Return the open job of this kind for this study, and whether it was made just now.
 
-    A new job is sent to the workers as soon as its row is committed.
+    A copy is made in `vault`, or in the first that is required. A new job is sent to the workers
+    as soon as its row is committed.
     """
-    wanted = {"kind": kind, "node": node, "study_uid": study_uid}
-    opened = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING], **wanted)
+    if kind == Job.Kind.COPY:
+        vault = vault or library.required()[0]
+    wanted = {"kind": kind, "node": node, "study_uid": study_uid, "vault": vault}
+    return _opened(wanted, requested_by, PRIORITIES[kind])
+
+
+def request_for_volume(kind: str, vault: str, volume: str, requested_by: str) -> tuple[Job, bool]:
+    """Return the open job of this kind for this volume, and whether it was made just now."""
+    return _opened({"kind": kind, "vault": vault, "volume": volume}, requested_by, PRIORITIES[kind])
+
+
+def _opened(wanted: dict[str, str], requested_by: str, priority: int) -> tuple[Job, bool]:
+    opened = Job.objects.filter(state__in=Job.OPEN, **wanted)
     while True:
         job = opened.first()
         if job is not None:
             return job, False
         try:
             with transaction.atomic():
-                job = Job.objects.create(requested_by=requested_by[:200], **wanted)
+                job = Job.objects.create(
+                    requested_by=requested_by[:200], priority=priority, **wanted
+                )
         except IntegrityError:
             continue  # another was first: the constraint keeps one open job
         transaction.on_commit(partial(send, job.id))
@@ -43,7 +67,7 @@ def send_due(limit: int = BATCH) -> int:
 
     Sending one twice is harmless: only one claim succeeds.
     """
-    due = Job.objects.filter(claimable(timezone.now())).order_by("due_at")
+    due = Job.objects.filter(claimable(timezone.now())).order_by("-priority", "due_at")
     ids = list(due.values_list("id", flat=True)[:limit])
     for job_id in ids:
         send(job_id)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from archive_node import library
 from archive_node.jobs import states
 from archive_node.models import Job
 from archive_node.steps import staging
@@ -20,12 +19,11 @@ from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
 from archive_node.steps.verify import verify
 from archive_node.steps.work import LeaseLost, Work
-from archive_node.vault.base import Vault
 from pacs_common import errors
 from pacs_common.logs import trace_id
 
 LOG = logging.getLogger(__name__)
-Step = Callable[[Work, Vault], None]
+Step = Callable[[Work], None]
 STEPS: dict[str, tuple[Step, ...]] = {
     Job.Kind.COPY: (migrate, verify),
     Job.Kind.EVICT: (purge,),
@@ -56,9 +54,8 @@ def _walk(lease: states.Lease) -> None:
         if lease.attempts > states.MAX_ATTEMPTS:  # each time its worker died
             lease.fail(f"given up: {lease.attempts - 1} workers did not come back from it")
             return
-        vault = library.vault()
         for step in STEPS[lease.kind]:
-            step(lease, vault)
+            step(lease)
         lease.finish()
         staging.clear(lease.job_id)
     except LeaseLost:

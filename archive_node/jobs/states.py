@@ -69,8 +69,8 @@ def retry(job: Job, by: str) -> Job:
     """Queue a failed job again for `by`, at once; raises Conflict where it has not failed."""
     with transaction.atomic():
         twin = Job.objects.filter(
-            kind=job.kind, node=job.node, study_uid=job.study_uid,
-            state__in=[State.QUEUED, State.RUNNING],
+            kind=job.kind, node=job.node, study_uid=job.study_uid, vault=job.vault,
+            volume=job.volume, state__in=Job.OPEN,
         ).first()  # fmt: skip
         if twin is not None:
             raise errors.Conflict(f"job {twin.id} does this already")
@@ -92,6 +92,7 @@ class Lease:
     def __init__(self, job: Job) -> None:
         self.job_id, self.kind, self.attempts = job.id, job.kind, job.attempts
         self.node, self.study_uid = job.node, job.study_uid
+        self.vault, self.volume = job.vault, job.volume
         self._requested_by = job.requested_by
         self._token = job.token
         self._lost = threading.Event()

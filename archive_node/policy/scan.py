@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
 from django.db import DataError, IntegrityError
 from django.utils import timezone
 
-from archive_node import nodes
-from archive_node.catalogue import doubt
+from archive_node import library, nodes
+from archive_node.catalogue import doubt, proven_revisions
 from archive_node.jobs import dispatch
 from archive_node.jobs.states import State
-from archive_node.models import Job, NodeState, StudyFacts
+from archive_node.models import Job, NodeState, Proof, StudyFacts
 from archive_node.policy import rules
 from archive_node.steps import staging
 from pacs_common import errors
@@ -62,7 +63,7 @@ def scan_all() -> None:
 
 
 def _open_jobs() -> set[int]:
-    opened = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING])
+    opened = Job.objects.filter(state__in=Job.OPEN)
     return set(opened.values_list("id", flat=True))
 
 
@@ -105,10 +106,8 @@ def _keep(name: str, page: list[dict[str, Any]], now: datetime) -> None:
 def _doubt_what_counts_anew(name: str, rows: list[StudyFacts]) -> None:
     """Forget what was proven of studies whose revision fell (a node that was replaced)."""
     given = {row.study_uid: row.revision for row in rows}
-    known = StudyFacts.objects.filter(
-        node=name, study_uid__in=given, verified_revision__isnull=False
-    )
-    for study_uid, verified in known.values_list("study_uid", "verified_revision"):
+    known = Proof.objects.filter(node=name, study_uid__in=given)
+    for study_uid, verified in known.values_list("study_uid", "revision"):
         if given[study_uid] < verified:
             doubt(name, study_uid)
 
@@ -152,32 +151,52 @@ def _recall_what_is_wanted(name: str, client: NodeClient, now: datetime) -> None
 def _apply_rules(name: str, disk: dict[str, Any], now: datetime) -> None:
     policy = current_policy()
     resting = {kind: _resting(name, kind, now) for kind in ("copy", "evict")}
-    proven = []
-    for row in StudyFacts.objects.filter(node=name, seen_at=now, online__gt=0).iterator():
-        facts = _facts(row)
-        kind = rules.decide(facts, policy, now)
-        if kind is not None and row.study_uid not in resting[kind]:
-            dispatch.request(kind, name, row.study_uid, RULE)
-        elif facts.is_proven and row.study_uid not in resting["evict"]:
-            proven.append(facts)
-    _relieve(name, disk, policy, proven)
+    evictable = []
+    rows = StudyFacts.objects.filter(node=name, seen_at=now, online__gt=0).order_by("id")
+    for some in _batches(rows.iterator(), PAGE):
+        for facts, behind in _with_proofs(name, some):
+            kind = rules.decide(facts, policy, now)
+            if kind is not None and facts.study_uid not in resting[kind]:
+                _request(kind, name, facts.study_uid, behind)
+            elif facts.is_proven and facts.study_uid not in resting["evict"]:
+                evictable.append(facts)
+    _relieve(name, disk, policy, evictable)
+
+
+def _batches(rows: Iterator[StudyFacts], most: int) -> Iterator[list[StudyFacts]]:
+    while batch := list(islice(rows, most)):
+        yield batch
+
+
+def _request(kind: str, name: str, study_uid: str, behind: list[str]) -> None:
+    for vault in behind if kind == "copy" else [""]:
+        dispatch.request(kind, name, study_uid, RULE, vault=vault)
+
+
+def _with_proofs(name: str, rows: Sequence[StudyFacts]) -> Iterator[tuple[rules.Facts, list[str]]]:
+    """Yield each study's facts, and the required vaults that do not have all of it proven."""
+    uids = [row.study_uid for row in rows]
+    proven = {vault: proven_revisions(name, uids, [vault]) for vault in library.required()}
+    for row in rows:
+        revisions = [found.get(row.study_uid) for found in proven.values()]
+        behind = [v for v, found in proven.items() if found.get(row.study_uid) != row.revision]
+        known = [revision for revision in revisions if revision is not None]
+        yield _facts(row, min(known) if len(known) == len(revisions) else None), behind
 
 
 def _relieve(
-    name: str, disk: dict[str, Any], policy: rules.Policy, proven: list[rules.Facts]
+    name: str, disk: dict[str, Any], policy: rules.Policy, evictable: list[rules.Facts]
 ) -> None:
     """Evict the longest unused where the disk is above its watermark."""
     usable = disk["total_bytes"] - disk["reserve_bytes"]
     excess = rules.excess_bytes(usable, disk["free_bytes"] - disk["reserve_bytes"], policy)
     if not excess:
         return
-    opened = Job.objects.filter(
-        node=name, kind=Job.Kind.EVICT, state__in=[State.QUEUED, State.RUNNING]
-    )
+    opened = Job.objects.filter(node=name, kind=Job.Kind.EVICT, state__in=Job.OPEN)
     going = set(opened.values_list("study_uid", flat=True))
     sizes = StudyFacts.objects.filter(node=name, study_uid__in=going)
     excess -= sum(sizes.values_list("online_bytes", flat=True))
-    staying = [facts for facts in proven if facts.study_uid not in going]
+    staying = [facts for facts in evictable if facts.study_uid not in going]
     for facts in rules.least_recently_used(staying, excess):
         dispatch.request("evict", name, facts.study_uid, RULE)
 
@@ -190,7 +209,7 @@ def current_policy() -> rules.Policy:
     )
 
 
-def _facts(row: StudyFacts) -> rules.Facts:
+def _facts(row: StudyFacts, verified_revision: int | None) -> rules.Facts:
     return rules.Facts(
         study_uid=row.study_uid,
         online=row.online,
@@ -201,7 +220,7 @@ def _facts(row: StudyFacts) -> rules.Facts:
         last_arrival_at=row.last_arrival_at,
         last_access_at=row.last_access_at,
         recalled_at=row.recalled_at,
-        verified_revision=row.verified_revision,
+        verified_revision=verified_revision,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from archive_node import library
 from archive_node.catalogue import held
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import manifest as manifests
@@ -18,17 +19,18 @@ _CORRECTIONS = {"corrected", "correction-undone"}  # kinds of the node's records
 _STUDY_FACTS = ("patient_key", "modalities", "study_date", "description")
 
 
-def migrate(work: Work, vault: Vault) -> None:
-    """Write the instances that no good copy holds as one new member, and note it.
+def migrate(work: Work) -> None:
+    """Write the instances that no good copy in the job's vault holds as one new member.
 
     Run again after a crash, it adopts the member that was written whole and removes what was not.
     What is neither here nor on the node is left for `verify` to name. Raises Unavailable while
     digests are missing, TooLarge where no volume could hold it.
     """
+    vault = library.vault(work.vault)
     manifest = manifests.fetch(work)
     if not manifest.digests_ready:
         raise errors.Unavailable(f"{work.node} has not computed all digests of the study yet")
-    already = held(work.node, work.study_uid, verified=False)
+    already = held(work.node, work.study_uid, verified=False, vault=vault.name)
     wanted = [
         instance
         for instance in manifest.instances
@@ -59,7 +61,9 @@ def _tells_of_a_correction(work: Work, manifest: Manifest) -> bool:
 
     It adds no instance: its revision is a member of records alone (custody rule 10).
     """
-    good = Copy.objects.filter(node=work.node, study_uid=work.study_uid, bad_since=None)
+    good = Copy.objects.filter(
+        node=work.node, study_uid=work.study_uid, vault=work.vault, bad_since=None
+    )
     newest = good.order_by("-revision").first()
     kinds = {str(record.get("kind")) for record in manifest.raw.get("journal", [])}
     return newest is not None and newest.revision < manifest.revision and bool(kinds & _CORRECTIONS)

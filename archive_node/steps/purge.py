@@ -7,24 +7,26 @@ from typing import Any
 
 from django.utils import timezone
 
-from archive_node.catalogue import Held, doubt, held, mark_bad
+from archive_node import library
+from archive_node.catalogue import Held, Key, doubt, held_by_vault, mark_bad
 from archive_node.models import CopiedInstance, Plan
 from archive_node.steps import manifest as manifests
 from archive_node.steps.manifest import Manifest
 from archive_node.steps.receipts import receipt
 from archive_node.steps.work import Work
-from archive_node.vault.base import Vault
 from pacs_common import errors
 
+Sound = dict[Key, list[CopiedInstance]]
 
-def purge(work: Work, vault: Vault) -> None:
+
+def purge(work: Work) -> None:
     """Make a plan, keep it, send it, keep the answer (custody rule 7).
 
     A plan that a killed worker left unanswered is sent again under its own id, to which the node
     gives the answer it stored, while all that it names is still proven. Raises Conflict where the
-    node calls the plan void, or keeps all.
+    node calls the plan void, or keeps all; VaultUnavailable where a required vault is not there.
     """
-    sound = _sound(work, vault)
+    sound = _sound(work)
     plan = _open_plan(work, sound)
     if plan is None:
         manifest = manifests.fetch(work)
@@ -36,12 +38,24 @@ def purge(work: Work, vault: Vault) -> None:
     _report(work, plan, answer)
 
 
-def _sound(work: Work, vault: Vault) -> Held:
-    """Return what verified copies hold whose members are where they were written.
+def _sound(work: Work) -> Sound:
+    """Return the verified copies of each instance that every required vault has, all of them."""
+    found = held_by_vault(work.node, work.study_uid, verified=True)
+    there = {name: _there(work, name, rows) for name, rows in found.items()}
+    needed = [there.get(name, {}) for name in library.required()]
+    return {
+        key: [rows[key] for rows in there.values() if key in rows]
+        for key in needed[0]
+        if all(key in rows for rows in needed)
+    }
+
+
+def _there(work: Work, name: str, proven: Held) -> Held:
+    """Return what one vault's copies hold whose members are where they were written.
 
     A member that is gone from a volume that is here is a bad copy: it is to be written anew.
     """
-    proven = held(work.node, work.study_uid, verified=True)
+    vault = library.vault(name)
     labels = {volume.label for volume in vault.volumes()}
     copies = {row.copy_id: row.copy for row in proven.values()}
     there = {key for key, copy in copies.items() if vault.find(copy.member) == copy.volume}
@@ -52,7 +66,7 @@ def _sound(work: Work, vault: Vault) -> Held:
     return {key: row for key, row in proven.items() if row.copy_id in there}
 
 
-def _open_plan(work: Work, sound: Held) -> Plan | None:
+def _open_plan(work: Work, sound: Sound) -> Plan | None:
     """Return this job's plan, unless the node called it void or refused all of it.
 
     One without an answer may have waited for long: where a copy that it names is no longer
@@ -63,7 +77,7 @@ def _open_plan(work: Work, sound: Held) -> Plan | None:
         return None
     if plan.answer is not None:
         return plan if plan.answer["evicted"] else None
-    receipts = {key: receipt(row) for key, row in sound.items()}
+    receipts = {key: receipt(rows) for key, rows in sound.items()}
     if all(
         receipts.get((named["sop_instance_uid"], named["stored_sha256"])) == named
         for named in plan.body["instances"]
@@ -74,30 +88,34 @@ def _open_plan(work: Work, sound: Held) -> Plan | None:
     return None
 
 
-def _proven(work: Work, sound: Held, manifest: Manifest) -> list[CopiedInstance]:
+def _proven(work: Work, sound: Sound, manifest: Manifest) -> list[list[CopiedInstance]]:
     """Return the sound copies of what is online.
 
     Raises Conflict where something is online and nothing of it is proven.
     """
     online = [entry for entry in manifest.instances if entry.availability == "ONLINE"]
     named = [sound[entry.key] for entry in online if entry.key in sound]
-    known = held(work.node, work.study_uid, verified=True)
-    if any(entry.key not in known for entry in online):
-        with work.fenced():
-            doubt(work.node, work.study_uid)
+    known = held_by_vault(work.node, work.study_uid, verified=True)
+    for name in library.required():
+        if any(entry.key not in known.get(name, {}) for entry in online):
+            with work.fenced():
+                doubt(work.node, work.study_uid, name)
     if online and not named:
-        raise errors.Conflict("no instance of this study has a verified copy: nothing is evicted")
+        raise errors.Conflict(
+            "no instance of this study has a verified copy in every required vault: "
+            "nothing is evicted"
+        )
     return named
 
 
-def _kept_plan(work: Work, manifest: Manifest, named: list[CopiedInstance]) -> Plan:
+def _kept_plan(work: Work, manifest: Manifest, named: list[list[CopiedInstance]]) -> Plan:
     plan_id = uuid.uuid4()
     body = {
         "plan_id": str(plan_id),
         "study_uid": work.study_uid,
         "revision": manifest.revision,
         "recalls": manifest.recalls,
-        "instances": [receipt(row) for row in named],
+        "instances": [receipt(rows) for rows in named],
     }
     with work.fenced():
         return Plan.objects.create(

@@ -9,19 +9,19 @@ from typing import IO
 
 from django.utils import timezone
 
+from archive_node import library
 from archive_node.catalogue import held, mark_bad
 from archive_node.models import CopiedInstance, Copy, StudyFacts
 from archive_node.steps import manifest as manifests
 from archive_node.steps import staging
 from archive_node.steps.work import Work
 from archive_node.vault import volume
-from archive_node.vault.base import Vault
 from pacs_common import errors
 
 IN_MEMORY_BYTES = 32 << 20
 
 
-def recall(work: Work, vault: Vault) -> None:
+def recall(work: Work) -> None:
     """Send back every instance that the node lacks and a verified copy holds.
 
     Each is read whole and compared with its digest before a byte of it is sent. Raises NotFound
@@ -35,7 +35,7 @@ def recall(work: Work, vault: Vault) -> None:
     problems = []
     for copy, contents in groupby(sorted(rows, key=_tape_order), key=lambda row: row.copy):
         try:
-            problems += _bring(work, vault, copy, list(contents))
+            problems += _bring(work, copy, list(contents))
         except errors.NotFound as error:  # the volume is away, or the node knows it no more:
             problems.append(str(error))  # that says nothing against the copy
     if problems:
@@ -52,16 +52,16 @@ def recall(work: Work, vault: Vault) -> None:
         )
 
 
-def _tape_order(row: CopiedInstance) -> tuple[str, object, int, int]:
-    return (row.copy.volume, row.copy.written_at, row.copy_id, row.offset)
+def _tape_order(row: CopiedInstance) -> tuple[str, str, object, int, int]:
+    return (row.copy.vault, row.copy.volume, row.copy.written_at, row.copy_id, row.offset)
 
 
-def _bring(work: Work, vault: Vault, copy: Copy, rows: list[CopiedInstance]) -> list[str]:
+def _bring(work: Work, copy: Copy, rows: list[CopiedInstance]) -> list[str]:
     """Bring one member's instances; return what is wrong with them.
 
     Raises NotFound where the vault lacks the volume, or the node does not know an instance.
     """
-    with vault.warm(copy.volume, work.check) as mounted:
+    with library.vault(copy.vault).warm(copy.volume, work.check) as mounted:
         try:
             file = mounted.open(copy.member)
         except errors.NotFound as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from archive_node import library
 from archive_node.catalogue import held, mark_bad, note_verified
 from archive_node.models import Copy
 from archive_node.steps import manifest as manifests
@@ -15,16 +16,21 @@ from archive_node.vault.base import Vault
 from pacs_common import errors
 
 
-def verify(work: Work, vault: Vault) -> None:
-    """Compare every unproven instance on the volumes with the digest that its node keeps.
+def verify(work: Work) -> None:
+    """Compare every unproven instance on the vault's volumes with the digest that its node keeps.
 
     Only then is a copy verified. Raises Damaged, after all copies were read, where one is bad:
     it frees nothing, and the next copy job writes its instances anew.
     """
+    vault = library.vault(work.vault)
     manifest = manifests.fetch(work)
     digests = {instance.sop_instance_uid: instance.stored_sha256 for instance in manifest.instances}
     unproven = Copy.objects.filter(
-        node=work.node, study_uid=work.study_uid, verified_at=None, bad_since=None
+        node=work.node,
+        study_uid=work.study_uid,
+        vault=vault.name,
+        verified_at=None,
+        bad_since=None,
     )
     copies = list(unproven.order_by("volume", "written_at").prefetch_related("contents"))
     rows = [row for copy in copies for row in copy.contents.all()]
@@ -37,7 +43,7 @@ def verify(work: Work, vault: Vault) -> None:
 
 
 def _conclude(work: Work, manifest: Manifest) -> None:
-    proven = held(work.node, work.study_uid, verified=True)
+    proven = held(work.node, work.study_uid, verified=True, vault=work.vault)
     unproven = [entry for entry in manifest.instances if entry.key not in proven]
     away = [entry for entry in unproven if entry.availability != "ONLINE"]
     if away:
@@ -47,8 +53,8 @@ def _conclude(work: Work, manifest: Manifest) -> None:
         )
     if not unproven:  # else something arrived meanwhile: the next copy job brings it
         with work.fenced():
-            note_verified(work.node, work.study_uid, manifest.revision)
-    receipts.tell(work, proven, manifest)
+            note_verified(work.node, work.study_uid, work.vault, manifest.revision)
+    receipts.tell(work, manifest)
 
 
 def _prove(work: Work, vault: Vault, copy: Copy, digests: dict[str, str | None]) -> str:

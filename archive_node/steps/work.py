@@ -28,6 +28,14 @@ class Work(Protocol):
         """The study."""
 
     @property
+    def vault(self) -> str:
+        """The vault's name, of a job that is about one."""
+
+    @property
+    def volume(self) -> str:
+        """The volume's label, of a job that is about one."""
+
+    @property
     def client(self) -> NodeClient:
         """The node, spoken to on behalf of this job."""
 

@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import IO
 
+from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
 
 Waiting = Callable[[], None]
@@ -41,23 +43,63 @@ class MemberExists(errors.Conflict):
     title = "Member exists"
 
 
+class NeedsOperator(errors.Unavailable):
+    """The volume lies on the shelf: a person must put it into the library first."""
+
+    title = "Volume on the shelf"
+
+    def __init__(self, vault: str, label: str) -> None:
+        super().__init__(f"volume {label} of {vault} lies on the shelf")
+        self.vault, self.label = vault, label
+
+
+class Thawing(errors.Unavailable):
+    """The store was asked to make the bytes readable; that takes until about `until`."""
+
+    title = "Being restored from cold storage"
+
+    def __init__(self, detail: str, until: datetime | None = None) -> None:
+        super().__init__(detail)
+        self.until = until
+
+
+class MediumFailed(errors.Unavailable):
+    """A drive or a volume does not do what it was told: the volume is not to be trusted now."""
+
+    title = "Medium or drive failed"
+
+    def __init__(self, vault: str, label: str, detail: str) -> None:
+        super().__init__(f"volume {label} of {vault}: {detail}")
+        self.vault, self.label = vault, label
+
+
+class WrongVolume(errors.Conflict):
+    """What was inserted is not the volume that its barcode, or the request, says."""
+
+    title = "Wrong volume"
+
+
 class VolumeState(StrEnum):
-    """A volume's life so far: never written, being written, closed."""
+    """A volume's life so far: never written, being written, closed; or what was decided of it."""
 
     SCRATCH = "scratch"
     FILLING = "filling"
     FULL = "full"
+    SUSPECT = "suspect"  # read if need be, never written
+    EXPORTED = "exported"  # on the shelf, or taken away: an operator must act
+    RETIRED = "retired"  # neither read nor written: its members count no more
 
 
 @dataclass(frozen=True)
 class Volume:
-    """One volume as it stands now; `drive` is where it is mounted, if it is."""
+    """One volume as it stands now; `drive` is where it is mounted, `slot` where it is put."""
 
     label: str
     state: VolumeState
     used_bytes: int
     capacity_bytes: int
     drive: int | None = None
+    slot: int | None = None
 
 
 class MountedVolume(ABC):
@@ -71,6 +113,10 @@ class MountedVolume(ABC):
 
         Raises NotFound where the volume has no such member.
         """
+
+    @abstractmethod
+    def members(self) -> list[str]:
+        """Return the names of all its members, in the order in which they were written."""
 
     @abstractmethod
     def size_of(self, member: str) -> int | None:
@@ -91,6 +137,17 @@ class Vault(ABC):
     kind: str
     drives: int
     library_id: str  # made once, kept with the volumes: two vaults are never taken for one
+    spools: bool = False  # what is appended is fetched whole first: a drive must not wait for it
+
+    @classmethod
+    @abstractmethod
+    def at(cls, spec: VaultSpec, defaults: VaultDefaults) -> Vault:
+        """Return the vault of the settings that is there; raises VaultUnavailable, or BadSpec."""
+
+    @classmethod
+    @abstractmethod
+    def create_at(cls, spec: VaultSpec, defaults: VaultDefaults) -> Vault:
+        """Return it, made with one scratch volume where there is none."""
 
     @abstractmethod
     def volumes(self) -> list[Volume]:
@@ -107,7 +164,8 @@ class Vault(ABC):
         """Make a volume readable (for a tape: mount it) and hold it for this caller alone.
 
         Waits for as long as it takes, calling `waiting` again and again; what that raises ends
-        the wait. Raises NotFound for an unknown label. Not to be nested by one thread.
+        the wait. Raises NotFound for an unknown label or a retired volume, NeedsOperator for one
+        on the shelf, Thawing, or MediumFailed. Not to be nested by one thread.
         """
 
     @abstractmethod
@@ -123,4 +181,29 @@ class Vault(ABC):
 
     @abstractmethod
     def find(self, member: str) -> str | None:
-        """Return the label of the volume that holds a member of this name, or None."""
+        """Return the label of the volume that holds a member of this name, or None.
+
+        Volumes on the shelf are looked through too, retired ones are not.
+        """
+
+    @abstractmethod
+    def mark(self, label: str, state: VolumeState | None) -> None:
+        """Decide that a volume is suspect or retired, or with None take that back.
+
+        The vault itself keeps it. Nothing is appended to a marked volume. Raises NotFound.
+        """
+
+    @abstractmethod
+    def shelve(self, label: str) -> None:
+        """Hand a volume out of the library: from now on an operator must bring it back.
+
+        Raises NotFound, or Unavailable where this kind of vault has no shelf.
+        """
+
+    @abstractmethod
+    def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
+        """Take a volume back from the shelf, into a drive where one is named.
+
+        Raises WrongVolume where the barcode read is not the label's, or nothing like it lies
+        where it should; Unavailable where every slot is taken or this kind has no shelf.
+        """

@@ -35,6 +35,7 @@ from archive_node.vault.base import (
     wait_quietly,
 )
 from archive_node.vault.drive import Drive, locked, sync_folder, write_durably
+from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
 
 POLL_S = 0.02
@@ -58,6 +59,16 @@ class TapeLibrary(Vault):
             raise VaultUnavailable(f"{root} holds no tape library (is it mounted?)") from None
         except (KeyError, TypeError, ValueError):
             raise VaultUnavailable(f"{root}/library.json does not say who it is") from None
+
+    @classmethod
+    def at(cls, spec: VaultSpec, defaults: VaultDefaults) -> TapeLibrary:
+        """Return the library at a folder; options: drives, volume."""
+        return cls(Path(spec.place), **_options(spec, defaults))
+
+    @classmethod
+    def create_at(cls, spec: VaultSpec, defaults: VaultDefaults) -> TapeLibrary:
+        """Return it, made where there is none."""
+        return cls.create(Path(spec.place), name=spec.name, **_options(spec, defaults))
 
     @classmethod
     def create(cls, root: Path, *, name: str, drives: int, volume_bytes: int) -> TapeLibrary:
@@ -116,6 +127,18 @@ class TapeLibrary(Vault):
                 return label
         return None
 
+    def mark(self, label: str, state: VolumeState | None) -> None:
+        """See Vault.mark."""
+        raise errors.Unavailable(f"{self.name} keeps no marks")
+
+    def shelve(self, label: str) -> None:
+        """See Vault.shelve."""
+        raise errors.Unavailable(f"{self.name} has no shelf")
+
+    def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
+        """See Vault.insert."""
+        raise errors.Unavailable(f"{self.name} has no shelf")
+
     def _labels(self) -> list[str]:
         folders = (entry.name for entry in os.scandir(self.root) if entry.is_dir())
         return sorted(
@@ -164,6 +187,14 @@ class TapeLibrary(Vault):
         )
         sync_folder(self.root)
         return label
+
+
+def _options(spec: VaultSpec, defaults: VaultDefaults) -> dict[str, int]:
+    spec.only("drives", "volume")
+    return {
+        "drives": int(spec.number("drives", defaults.drives, low=1)),
+        "volume_bytes": spec.size("volume", defaults.volume_bytes, low=1000),
+    }
 
 
 class TapeVolume(MountedVolume):
@@ -238,6 +269,15 @@ class TapeVolume(MountedVolume):
             raise errors.NotFound(f"volume {self.label} has no {member}") from None
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return file
+
+    def members(self) -> list[str]:
+        """Return its members' names, in the order in which they were written."""
+        found = [
+            (path.stat().st_mtime_ns, str(path.relative_to(self._folder)))
+            for path in self._folder.rglob("*.tar")
+            if ".partial" not in path.parts
+        ]
+        return [name for _, name in sorted(found)]
 
     def size_of(self, member: str) -> int | None:
         """Return a member's size in bytes, or None."""

@@ -53,7 +53,7 @@ def node(archive, tmp_path: Path, transactional_db: None) -> Iterator[NodeStandI
 
 @pytest.fixture
 def vault(archive, transactional_db: None) -> Vault:
-    return library.vault()
+    return library.vault("vault-1")
 
 
 @pytest.fixture

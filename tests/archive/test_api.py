@@ -189,6 +189,7 @@ def test_volumes_are_shown_with_what_they_hold(head, vault, reader):
         "first_written_at": copy.written_at.isoformat(),
         "last_written_at": copy.written_at.isoformat(),
         "drive": 1,
+        "slot": None,
     }
 
 
@@ -210,9 +211,9 @@ def test_the_status_names_vaults_jobs_nodes_and_policy(head, vault, archive, rea
     assert status["name"] == "archive"
     assert status["vaults"][0] | {"used_bytes": 0} == {
         "name": "vault-1", "kind": "tape library", "drives": 2, "volumes": 1, "used_bytes": 0,
-        "capacity_bytes": 200_000,
+        "capacity_bytes": 200_000, "required": True, "problem": "",
     }  # fmt: skip
-    assert status["jobs"] == {"queued": 1, "running": 0, "done": 0, "failed": 0}
+    assert status["jobs"] == dict.fromkeys(Job.State.values, 0) | {"queued": 1}
     ct, rf = status["nodes"]
     assert (ct["name"], ct["reachable"], ct["studies"], ct["disk"]) == ("CT", True, 1, head.disk)
     assert (rf["reachable"], rf["last_scan_at"]) == (False, None)

@@ -1,6 +1,6 @@
 """Copy, verify, evict, recall: one study goes all the way round, byte-identical."""
 
-from archive_node.models import CopiedInstance, Copy, Plan, StudyFacts
+from archive_node.models import CopiedInstance, Copy, Plan, Proof
 from tests.archive.conftest import STUDY, run_job, unlike
 
 
@@ -14,7 +14,7 @@ def test_a_study_is_copied_verified_evicted_and_recalled_byte_identical(head, va
     copy = Copy.objects.get()
     assert (copy.volume, copy.revision, copy.instances) == ("A00001", 3, 3)
     assert copy.verified_at is not None
-    assert StudyFacts.objects.get().verified_revision == 3
+    assert Proof.objects.get().revision == 3
 
     evicted = run_job("evict")
     assert (evicted.state, evicted.error) == ("done", "")
@@ -41,7 +41,7 @@ def test_a_late_instance_is_copied_alone_and_its_manifest_names_the_older_ones(h
         "1.2.3.0", "1.2.3.1", "1.2.3.2",
     }  # fmt: skip
     assert {entry["member"] for entry in manifest["elsewhere"]} == {first.member}
-    assert StudyFacts.objects.get().verified_revision == 4
+    assert Proof.objects.get().revision == 4
 
 
 def test_a_correction_is_a_member_of_records_alone(head, vault):

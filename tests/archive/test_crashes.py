@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from archive_node.jobs import dispatch, runner
-from archive_node.models import CopiedInstance, Copy, Job, Plan, StudyFacts
+from archive_node.models import CopiedInstance, Copy, Job, Plan, Proof
 from tests.archive.conftest import STUDY, run_job
 
 pytestmark = pytest.mark.slow
@@ -95,7 +95,7 @@ def test_a_copy_ends_once_whenever_its_worker_is_killed(head, vault, module, nam
     copy = Copy.objects.get()
     assert copy.verified_at is not None
     assert CopiedInstance.objects.count() == 3
-    assert StudyFacts.objects.get().verified_revision == 3
+    assert Proof.objects.get().revision == 3
     written = [path for path in settings.ARCHIVE.vault_dir.rglob("*") if ".tar" in path.name]
     assert [path.name for path in written] == ["r3-1.tar"]
     assert list(settings.ARCHIVE.vault_dir.glob("*/.partial/*")) == []

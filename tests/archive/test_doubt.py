@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from archive_node.jobs import runner, states
-from archive_node.models import Copy, Job, Plan, StudyFacts
+from archive_node.models import Copy, Job, Plan, Proof
 from archive_node.policy.scan import scan_all
 from archive_node.vault.tape import TapeVolume
 from pacs_common import errors
@@ -105,7 +105,7 @@ def test_a_node_that_counts_its_revisions_anew_is_copied_anew(head, vault):
     scan_all()
     head.studies[STUDY].revision = 2
     scan_all()
-    assert StudyFacts.objects.get().verified_revision is None
+    assert not Proof.objects.exists()
 
 
 def test_an_answer_to_an_eviction_that_makes_no_sense_is_asked_again(head, vault):

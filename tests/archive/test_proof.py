@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from archive_node.jobs import dispatch, states
-from archive_node.models import Copy, KnownVault, Plan, StudyFacts
+from archive_node.models import Copy, KnownVault, Plan, Proof
 from archive_node.steps.migrate import migrate
 from archive_node.vault.tape import TapeLibrary
 from tests.archive.conftest import STUDY, run_job, unlike
@@ -32,9 +32,8 @@ def written_only(head) -> Copy:
     """Migrate the study, and leave before anything is verified."""
     job, _ = dispatch.request("copy", "CT", STUDY, "rule")
     lease = states.claim(job.id)
-    from archive_node import library
 
-    migrate(lease, library.vault())
+    migrate(lease)
     lease.postpone("interrupted")
     type(job).objects.filter(id=job.id).update(due_at=timezone.now())
     return Copy.objects.get()
@@ -142,7 +141,7 @@ def test_recall_refuses_wrong_bytes_and_brings_the_rest(head, vault):
     assert set(head.online(STUDY)) == {"1.2.3.0", "1.2.3.2"}
     assert head.called("PUT") == 2  # the wrong bytes were never sent
     assert Copy.objects.get().bad_since is not None
-    assert StudyFacts.objects.get().verified_revision is None
+    assert not Proof.objects.exists()
 
 
 def test_a_recall_without_a_verified_copy_says_so(head, vault):
@@ -203,7 +202,7 @@ def test_another_library_in_the_place_of_the_known_one_is_refused(head, vault, a
     TapeLibrary.create(tmp_path / "other", name="vault-1", drives=1, volume_bytes=200_000)
     archive(vault_dir=tmp_path / "other")
     job = run_job("copy")
-    assert job.state == "queued" and "is another library" in job.error
+    assert job.state == "queued" and "is another vault" in job.error
     assert KnownVault.objects.get().library_id == vault.library_id
 
 

@@ -19,10 +19,11 @@ class Command(BaseCommand):
     help = "Run the archive: HTTP, a Celery worker and beat; SIGTERM or Ctrl-C stops all."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Bring the database up to date, open the vault, publish the key, run the programs."""
+        """Bring the database up to date, open the vaults, publish the key, run the programs."""
         call_command("migrate", verbosity=0)
         try:
-            library.vault()
+            for name in library.specs():
+                library.vault(name)
             nodes.issuer()
         except errors.ArgensError as error:
             raise CommandError(str(error)) from None

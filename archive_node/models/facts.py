@@ -1,0 +1,57 @@
+"""What the nodes last said of themselves and of their studies."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class StudyFacts(models.Model):
+    """A study as its node last described it."""
+
+    node = models.CharField(max_length=32)
+    study_uid = models.CharField(max_length=64)
+    patient_issuer = models.CharField(max_length=200, default="")
+    patient_id = models.CharField(max_length=200, default="")
+    birth_date = models.CharField(max_length=8, default="")
+    modalities = models.CharField(max_length=200, default="")
+    body_parts = models.CharField(max_length=200, default="")
+    department = models.CharField(max_length=200, default="")
+    study_date = models.CharField(max_length=8, default="")
+    description = models.CharField(max_length=200, default="")
+    instances = models.PositiveIntegerField(default=0)
+    online = models.PositiveIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    online_bytes = models.PositiveBigIntegerField(default=0)
+    revision = models.PositiveBigIntegerField(default=0)
+    recalls = models.PositiveBigIntegerField(default=0)
+    last_arrival_at = models.DateTimeField(null=True)
+    last_access_at = models.DateTimeField(null=True)
+    digests_ready = models.BooleanField(default=False)
+    quarantined = models.PositiveIntegerField(default=0)
+    incomplete = models.BooleanField(default=False, help_text="A transfer of it did not end well.")
+    held = models.BooleanField(default=False, help_text="The node itself holds it.")
+    seen_at = models.DateTimeField(null=True)
+    first_seen_at = models.DateTimeField(null=True)
+    recalled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["patient_issuer", "patient_id"], name="facts_patient"),
+            models.Index(fields=["node", "last_arrival_at"], name="facts_arrival"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "study_uid"], name="one_row_for_each_study")
+        ]
+
+
+class NodeState(models.Model):
+    """What the last scan of a node met."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    reachable = models.BooleanField(default=False)
+    last_scan_at = models.DateTimeField(null=True)
+    last_full_scan_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True, default="")
+    studies = models.PositiveIntegerField(default=0)
+    disk = models.JSONField(default=dict)
+    arrivals = models.JSONField(default=dict, help_text="The node's own account of its rate.")
