@@ -21,6 +21,7 @@ from pacs_web.arrivals.importing import views as importing
 from pacs_web.audit.report_views import patient_report, person_report
 from pacs_web.audit.views import audit, export
 from pacs_web.correcting import views as correcting
+from pacs_web.correcting.confirming import confirm
 from pacs_web.dicomweb.door import dicomweb
 from pacs_web.full_viewer.views import alive, file, page
 from pacs_web.nodes import (
@@ -176,6 +177,7 @@ urlpatterns = [
     path(f"{STUDY}break-glass/", break_glass, name="break-glass"),
     path(f"{STUDY}correct/", correcting.correct, name="correct"),
     path(f"{STUDY}correct/undo/", correcting.undo, name="correction-undo"),
+    path(f"{STUDY}correct/right/", confirm, name="patient-is-right"),
     path(f"{STUDY}correct/resend/", correcting.resend, name="correction-resend"),
     path(f"{STUDY}corrections/", correcting.mark, name="corrections"),
     path(f"{STUDY}companions/", companions, name="companions"),

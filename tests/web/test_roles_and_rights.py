@@ -77,6 +77,7 @@ POSTED = {
     "caller-decide",
     "correction-undo",
     "correction-resend",
+    "patient-is-right",
     "search-save",
     "search-reopen",
     "search-remove",
