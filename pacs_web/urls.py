@@ -11,6 +11,7 @@ from pacs_web import pages
 from pacs_web.accounts.glass import break_glass, broken_glass, review
 from pacs_web.accounts.introspection import introspect
 from pacs_web.accounts.login import Login, Logout, second_step
+from pacs_web.accounts.outside import openid
 from pacs_web.accounts.pages import own, password, session, token, two_steps
 from pacs_web.archive.recall import recall
 from pacs_web.archive.views import archive, live, retry
@@ -90,6 +91,8 @@ urlpatterns = [
     path("search/saved/<int:saved_id>/remove/", saved.remove, name="search-remove"),
     path("login/", Login.as_view(), name="login"),
     path("login/code/", second_step, name="login-code"),
+    path("login/openid/", openid.begin, name="openid"),
+    path("login/openid/back/", openid.finish, name="openid-back"),
     path("welcome/<str:uidb64>/<str:token>/", Welcome.as_view(), name="welcome"),
     path("logout/", Logout.as_view(), name="logout"),
     path("language/", set_language, name="language"),

@@ -18,6 +18,8 @@ from tests.web.node_stand_in import StandIn
 PUBLIC = {
     "login",
     "login-code",
+    "openid",
+    "openid-back",
     "session-left",
     "logout",
     "language",
