@@ -39,6 +39,13 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+class WithoutProbes(logging.Filter):
+    """Passes over that `/readyz` said no: it is asked every few seconds, and says why itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().endswith(": /readyz")
+
+
 def configuration(level: str = "INFO", kept_in: Path | None = None) -> dict[str, object]:
     """Return a `logging.config` dictionary that writes JSON lines to standard error.
 
@@ -52,12 +59,14 @@ def configuration(level: str = "INFO", kept_in: Path | None = None) -> dict[str,
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonLines}},
+        "filters": {"without probes": {"()": WithoutProbes}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"},
             **({} if kept_in is None else {"kept": kept}),
         },
         "root": {"level": level, "handlers": handlers},
         "loggers": {
+            "django.request": {"filters": ["without probes"]},
             "httpx": {"level": "WARNING"},
             "pynetdicom": {"level": "WARNING"},
             # What these two say the caller is told, and it may hold a patient's data.

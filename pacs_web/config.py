@@ -119,6 +119,34 @@ AUDIT_ANCHOR_FILE = env.path(
     DATA_DIR / "audit-anchors.jsonl",
     "File to which the end of the audit's chain is written, best on another machine's disk.",
 )
+OPENID_ISSUER = env.text(
+    "PACS_OPENID_ISSUER",
+    "",
+    "Address of an OpenID Connect provider where people may log in; empty for none.",
+)
+OPENID_NAME = env.text(
+    "PACS_OPENID_NAME", "OpenID Connect", "What the login page calls that provider."
+)
+OPENID_CLIENT_ID = env.text("PACS_OPENID_CLIENT_ID", "", "What the provider calls this portal.")
+OPENID_CLIENT_SECRET = env.text(
+    "PACS_OPENID_CLIENT_SECRET", "", "The secret that the provider gave this portal."
+)
+OPENID_LOGIN_CLAIM = env.text(
+    "PACS_OPENID_LOGIN_CLAIM", "preferred_username", "Claim that holds a person's login name."
+)
+OPENID_GROUPS_CLAIM = env.text(
+    "PACS_OPENID_GROUPS_CLAIM", "groups", "Claim that lists a person's groups there."
+)
+OPENID_SECOND_STEP = env.boolean(
+    "PACS_OPENID_SECOND_STEP",
+    False,
+    "The provider itself asks everybody a second step: no other is asked from outside.",
+)
+OUTSIDE_GROUPS = env.pairs(
+    "PACS_OUTSIDE_GROUPS",
+    "",
+    "Groups here of groups there: clinician=Radiologists,it=PACS admins; only these are kept up.",
+)
 BREAK_GLASS_S = env.integer(
     "PACS_BREAK_GLASS_S",
     4 * 3600,
@@ -129,6 +157,8 @@ LOG_LEVEL = env.text("PACS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 
 if LOG_LEVEL not in LOG_LEVELS:
     raise SettingError("PACS_LOG_LEVEL", f"{LOG_LEVEL!r} is not one of {', '.join(LOG_LEVELS)}")
+if OPENID_ISSUER and not OPENID_CLIENT_ID:
+    raise SettingError("PACS_OPENID_CLIENT_ID", "is wanted with PACS_OPENID_ISSUER")
 for _name, _url in [*NODES.items(), ("archive", ARCHIVE_URL or "http://")]:
     if not _url.startswith(("http://", "https://")):
         raise SettingError("PACS_NODES / PACS_ARCHIVE_URL", f"{_name}: {_url!r} is no HTTP address")

@@ -11,6 +11,7 @@ from pacs_web import pages
 from pacs_web.accounts.glass import break_glass, broken_glass, review
 from pacs_web.accounts.introspection import introspect
 from pacs_web.accounts.login import Login, Logout, second_step
+from pacs_web.accounts.outside import openid
 from pacs_web.accounts.pages import own, password, session, token, two_steps
 from pacs_web.archive.recall import recall
 from pacs_web.archive.views import archive, live, retry
@@ -21,6 +22,7 @@ from pacs_web.arrivals.importing import views as importing
 from pacs_web.audit.report_views import patient_report, person_report
 from pacs_web.audit.views import audit, export
 from pacs_web.correcting import views as correcting
+from pacs_web.correcting.confirming import confirm
 from pacs_web.dicomweb.door import dicomweb
 from pacs_web.full_viewer.views import alive, file, page
 from pacs_web.nodes import (
@@ -89,6 +91,8 @@ urlpatterns = [
     path("search/saved/<int:saved_id>/remove/", saved.remove, name="search-remove"),
     path("login/", Login.as_view(), name="login"),
     path("login/code/", second_step, name="login-code"),
+    path("login/openid/", openid.begin, name="openid"),
+    path("login/openid/back/", openid.finish, name="openid-back"),
     path("welcome/<str:uidb64>/<str:token>/", Welcome.as_view(), name="welcome"),
     path("logout/", Logout.as_view(), name="logout"),
     path("language/", set_language, name="language"),
@@ -176,6 +180,7 @@ urlpatterns = [
     path(f"{STUDY}break-glass/", break_glass, name="break-glass"),
     path(f"{STUDY}correct/", correcting.correct, name="correct"),
     path(f"{STUDY}correct/undo/", correcting.undo, name="correction-undo"),
+    path(f"{STUDY}correct/right/", confirm, name="patient-is-right"),
     path(f"{STUDY}correct/resend/", correcting.resend, name="correction-resend"),
     path(f"{STUDY}corrections/", correcting.mark, name="corrections"),
     path(f"{STUDY}companions/", companions, name="companions"),

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from pacs_web import config
 from pacs_web.accounts import two_steps
 from pacs_web.accounts.addresses import is_inside
 from pacs_web.accounts.forms import CodeForm, LoginForm
@@ -33,30 +34,71 @@ class Login(LoginView):
     authentication_form = LoginForm
     redirect_authenticated_user = True
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Tell the page of the provider where people may log in too, if there is one."""
+        return super().get_context_data(**kwargs) | _provider()
+
     def form_valid(self, form: LoginForm) -> HttpResponse:
         """Log in, or ask for the second step: of all who set it up, and always from outside."""
         account = form.get_user()
-        if two_steps.enrolled(account):
-            return self._ask_code(account)
-        if not is_inside(self.request):
-            said = _("From outside the hospital a second step is needed: set it up inside first.")
-            form.add_error(None, said)
+        if _lacks_second_step(self.request, account):
+            form.add_error(None, _second_step_wanted())
             return self.form_invalid(form)
-        return super().form_valid(form)
-
-    def _ask_code(self, account: Account) -> HttpResponse:
-        self.request.session.cycle_key()
-        self.request.session[WAITING] = {
-            "account": account.pk,
-            "backend": account.backend,
-            "since": time.time(),
-            "next": self.get_redirect_url(),
-        }
-        return redirect("login-code")
+        return admit(self.request, account, self.get_redirect_url())
 
     def get_success_url(self) -> str:
         """Return the page that was asked for, else the first of the person's menu."""
         return page_after_login(self.request, self.get_redirect_url())
+
+
+def admit(
+    request: HttpRequest, account: Account, asked: str, *, second_step_done: bool = False
+) -> HttpResponse:
+    """Log in who is proven, or ask for the second step where one is needed and not done.
+
+    Who comes from outside without one is told to set it up inside first.
+    """
+    if second_step_done:
+        request.two_steps_passed = True
+    elif two_steps.enrolled(account):
+        request.session.cycle_key()
+        request.session[WAITING] = {
+            "account": account.pk,
+            "backend": account.backend,
+            "since": time.time(),
+            "next": asked,
+        }
+        return redirect("login-code")
+    elif _lacks_second_step(request, account):
+        return failed(request, _second_step_wanted(), status=403)
+    auth_login(request, account, account.backend)
+    return redirect(page_after_login(request, asked))
+
+
+def failed(request: HttpRequest, said: str, status: int = UNPROCESSABLE) -> HttpResponse:
+    """Show the login page with one line that says why somebody is not let in."""
+    form = LoginForm(request)
+    context = {"form": form, "said": said, **_provider()}
+    return render(request, Login.template_name, context, status=status)
+
+
+def wanted_page(request: HttpRequest) -> str:
+    """Return the page of ours that `next` names, "" for none or another site's."""
+    login = Login()
+    login.setup(request)
+    return login.get_redirect_url()
+
+
+def _provider() -> dict[str, str]:
+    return {"openid": config.OPENID_NAME if config.OPENID_ISSUER else ""}
+
+
+def _lacks_second_step(request: HttpRequest, account: Account) -> bool:
+    return not two_steps.enrolled(account) and not is_inside(request)
+
+
+def _second_step_wanted() -> str:
+    return _("From outside the hospital a second step is needed: set it up inside first.")
 
 
 def page_after_login(request: HttpRequest, asked: str) -> str:

@@ -15,6 +15,7 @@ from pacs_web.arrivals.asking import Row, joined, open_to, own_nodes, with_times
 from pacs_web.arrivals.forms import HOURS
 from pacs_web.audit.models import Action
 from pacs_web.audit.record import record
+from pacs_web.correcting.confirming import Filed, confirmed
 from pacs_web.federation.fan_out import Failure, fan_out
 from pacs_web.nodes.servers.own import OwnServer
 
@@ -24,7 +25,10 @@ SHOWN = 200
 @requires(Right.ARRIVALS)
 @require_safe
 def lost(request: HttpRequest) -> HttpResponse:
-    """Show the exams that may be lost, the latest first, each with why and its correction."""
+    """Show the exams that may be lost, the latest first, each with why and its correction.
+
+    What somebody found right is left out, or with `show=right` shown alone.
+    """
     given = request.GET.get("hours", "")
     hours = given if given in dict(HOURS) else HOURS[0][0]
     nodes = own_nodes(request)
@@ -35,6 +39,9 @@ def lost(request: HttpRequest) -> HttpResponse:
         "last_arrival_at",
     )
     rows, failures = _unknown_everywhere(nodes, found.rows)
+    wants_right = request.GET.get("show") == "right"
+    right = confirmed(_filed(row) for row in rows)
+    rows = [row for row in rows if (_filed(row) in right) == wants_right]
     silent = {one.node: one for one in (*found.failures, *failures)}
     context: dict[str, Any] = {
         "rows": with_times(open_to(request, rows)[:SHOWN], "last_arrival_at"),
@@ -43,6 +50,8 @@ def lost(request: HttpRequest) -> HttpResponse:
         "choices": HOURS,
         "cut": len(rows) > SHOWN,
         "shown": SHOWN,
+        "wants_right": wants_right,
+        "right": len(right),
     }
     record(request, Action.SEARCH, page="lost", hours=hours)
     return render(request, "arrivals/lost.html", context)
@@ -62,6 +71,10 @@ def _unknown_everywhere(nodes: list[OwnServer], rows: list[Row]) -> tuple[list[R
     known = set().union(*told.answers.values())
     left = [row for row in rows if (row["node"], row["study_uid"]) not in known]
     return left, told.failures
+
+
+def _filed(row: Row) -> Filed:
+    return row["study_uid"], row["patient"]["issuer"], row["patient"]["id"]
 
 
 def _asked(row: Row) -> dict[str, str]:

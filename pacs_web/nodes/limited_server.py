@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pacs_common.node_client.images import Answers
 from pacs_web.accounts.policy import Reach
 from pacs_web.federation.departments import FIELDS, departments_in, tells
 from pacs_web.federation.dicom_json import Attributes, text
@@ -38,18 +39,23 @@ class LimitedServer:
         return replace(self._server.abilities, whole=False)
 
     def qido(self, path: str, params: Mapping[str, Any]) -> list[Attributes]:
-        """Return what the server answers, without what is closed; pages count what is open."""
+        """Return what the server answers, without what is closed; pages count what is open.
+
+        What the server warned of goes with it.
+        """
         if path not in LEVELS:
             return self._server.qido(path, params)
         first = int(params.get("offset", 0))
         last = first + int(params.get("limit", PAGE))
         found: list[Attributes] = []
+        warned: dict[str, None] = {}
         for number in range(MOST_ASKED):
             page = self._server.qido(path, self._asked(params, number * PAGE))
             found += [one for one in page if self._is_open(one, path)]
+            warned |= dict.fromkeys(getattr(page, "warnings", ()))
             if len(found) >= last or len(page) < PAGE:
                 break
-        return found[first:last]
+        return Answers(found[first:last], tuple(warned))
 
     def _asked(self, params: Mapping[str, Any], offset: int) -> dict[str, Any]:
         given = params.get("includefield", [])

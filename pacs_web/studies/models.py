@@ -49,3 +49,26 @@ class RecentExam(models.Model):
 
     def __str__(self) -> str:
         return self.study_uid
+
+
+class ConfirmedPatient(models.Model):
+    """Somebody found an exam rightly filed under a patient who looked doubtful.
+
+    It counts while the exam is this patient's: corrected to another one, it is doubted anew.
+    """
+
+    study_uid = models.CharField(max_length=64)
+    issuer = models.TextField()
+    patient_id = models.TextField()
+    confirmed_by = models.CharField(max_length=150)
+    confirmed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study_uid", "issuer", "patient_id"], name="confirmed_patient_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.study_uid

@@ -108,3 +108,12 @@ def test_libraries_that_would_log_a_patients_data_or_each_request_are_quiet():
 def test_a_request_that_django_adds_is_left_out_for_its_query():
     record = logging.makeLogRecord({"msg": "Not Found: /", "request": "GET '/?name=LEFEVRE'"})
     assert "LEFEVRE" not in JsonLines().format(record)
+
+
+def test_that_a_role_is_not_ready_yet_fills_no_log():
+    lines = written(
+        "log = logging.getLogger('django.request')\n"
+        "log.error('%s: %s', 'Service Unavailable', '/readyz')\n"
+        "log.error('%s: %s', 'Internal Server Error', '/api/jobs')\n"
+    )
+    assert [said["message"] for said in lines] == ["Internal Server Error: /api/jobs"]

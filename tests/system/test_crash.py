@@ -33,7 +33,7 @@ from tests.support.node_under_fault import (
     wait_until,
 )
 
-KILLS = 200 if SOAK else 4
+KILLS = 200 if SOAK else 10
 SENDERS = 3
 SIDE = 256
 

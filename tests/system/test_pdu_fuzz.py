@@ -32,7 +32,7 @@ from tests.support.node_under_fault import (
 from tests.support.process_tree import peak_rss_bytes, pss_bytes
 from tests.support.raw_association import CT_IMAGE, EXPLICIT, Ended, RawAssociation
 
-FUZZ_S = 600.0 if SOAK else 10.0
+FUZZ_S = 600.0 if SOAK else 30.0
 GROWTH_BYTES = 64 << 20
 PEAK_BYTES = 200 << 20  # of one process
 WARM_UP = 300  # cases before memory is first looked at

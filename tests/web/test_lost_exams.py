@@ -85,3 +85,36 @@ def test_another_departments_exam_is_not_shown(doubting, technologist, person) -
     rows = [row("1.2.3", "empty", "", departments=["Cardiology"])]
     doubting["CT"].api["/api/arrivals/doubtful"] = ("arrivals.read", {"studies": rows})
     assert "No exam seems lost" in shown(technologist)
+
+
+@pytest.fixture
+def doubted(doubting: dict[str, StandIn]) -> str:
+    """The exam that CT holds, doubted under the patient that it is filed under; its UID."""
+    held = doubting["CT"].instances[0]
+    filed = {"issuer": held.get("IssuerOfPatientID", ""), "id": held.PatientID, "name": "X"}
+    told = {"studies": [row(held.StudyInstanceUID, "malformed", "", patient=filed)]}
+    doubting["CT"].api["/api/arrivals/doubtful"] = ("arrivals.read", told)
+    return held.StudyInstanceUID
+
+
+def test_an_exam_that_somebody_found_right_is_lost_no_more(doubted, technologist) -> None:
+    correction = f"/studies/{doubted}/correct/"
+    assert correction in shown(technologist)
+    assert technologist.post(f"{correction}right/")["Location"] == PAGE
+    page = shown(technologist)
+    assert correction not in page and "1 found right" in page
+    assert correction in shown(technologist, f"{PAGE}?show=right")
+    noted = AuditEvent.objects.get(action="correct")
+    assert (noted.study_uid, noted.detail["patient_is_right"]) == (doubted, True)
+
+    technologist.post(f"{correction}right/", {"undo": "1"})
+    assert correction in shown(technologist)
+
+
+def test_an_exam_found_right_is_doubted_anew_under_another_patient(
+    doubted, doubting, technologist
+) -> None:
+    technologist.post(f"/studies/{doubted}/correct/right/")
+    _scope, told = doubting["CT"].api["/api/arrivals/doubtful"]
+    told["studies"][0]["patient"]["id"] = "ANOTHER"
+    assert f"/studies/{doubted}/correct/" in shown(technologist)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pacs_common.node_client.images import Answers
 from pacs_web import config
 from pacs_web.accounts import tokens
 from pacs_web.accounts.models import Account, BrokenGlass, Limit, NodeRule
@@ -20,6 +21,7 @@ from pacs_web.accounts.reach import reach_of
 from pacs_web.accounts.rights import Right
 from pacs_web.audit.models import AuditEvent
 from pacs_web.federation.models import Location
+from pacs_web.nodes.limited_server import LimitedServer
 from tests.web.made_studies import CT_STUDY, RF_STUDY, SR_STUDY, ct_study
 from tests.web.node_stand_in import StandIn, node_stand_in
 
@@ -122,6 +124,15 @@ class TestReach:
         assert reach_of("portal").whole
 
 
+class WarningServer:
+    """A server that finds nothing, and warns."""
+
+    name = "CT"
+
+    def qido(self, path: str, params: object) -> Answers:
+        return Answers([], ("names were matched as they are written",))
+
+
 class TestSearches:
     def test_hold_only_what_is_open(self, departments: object, cardiologist: Client) -> None:
         assert studies_of(cardiologist) == [RF_STUDY, SR_STUDY]
@@ -153,6 +164,10 @@ class TestSearches:
         self, departments: object, cardiologist: Client, level: str
     ) -> None:
         assert cardiologist.get(f"/dicom-web/{level}").json() == []
+
+    def test_tell_what_the_server_warned_of(self) -> None:
+        limited = LimitedServer(WarningServer(), Reach(nodes=frozenset({"CT"})))
+        assert limited.qido("studies", {}).warnings == ("names were matched as they are written",)
 
     def test_of_a_limited_person_do_not_hide_servers_from_others(
         self,

@@ -18,6 +18,8 @@ from tests.web.node_stand_in import StandIn
 PUBLIC = {
     "login",
     "login-code",
+    "openid",
+    "openid-back",
     "session-left",
     "logout",
     "language",
@@ -77,6 +79,7 @@ POSTED = {
     "caller-decide",
     "correction-undo",
     "correction-resend",
+    "patient-is-right",
     "search-save",
     "search-reopen",
     "search-remove",

@@ -14,6 +14,9 @@ class Account(AbstractUser):
 
     needs_two_steps = models.BooleanField(default=False)
     must_change_password = models.BooleanField(default=False)
+    kept_by = models.CharField(  # "openid": at the provider; empty: here
+        max_length=10, blank=True, default="", editable=False
+    )
 
     class Meta(AbstractUser.Meta):
         permissions = [

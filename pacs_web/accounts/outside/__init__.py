@@ -1,0 +1,1 @@
+"""People whom the hospital keeps elsewhere: at an OpenID Connect provider."""
