@@ -19,7 +19,7 @@ from typing import IO, Any
 from archive_node.vault import medium
 from archive_node.vault.base import MountedVolume, Volume, VolumeState, Writer
 from archive_node.vault.durable import sync_folder, write_durably
-from archive_node.vault.listing import Entry, Listing
+from archive_node.vault.listing import Entry, Listing, summed
 from archive_node.vault.names import checked
 from pacs_common import errors
 
@@ -172,7 +172,7 @@ class FolderVolume(MountedVolume):
             if name not in listed:
                 written_at = datetime.fromtimestamp(mtime_ns / 1e9, UTC).isoformat()
                 known.append(Entry(name, size, written_at, 0))
-        return _summed(known)
+        return summed(known)
 
     def _indexed(self) -> list[Entry]:
         try:
@@ -226,11 +226,3 @@ def index_of(label: str, library_id: str, entries: list[Entry]) -> dict[str, Any
             for entry in entries
         ],
     }
-
-
-def _summed(entries: list[Entry]) -> list[Entry]:
-    summed, end = [], 0
-    for entry in entries:
-        end += entry.size_bytes
-        summed.append(Entry(entry.name, entry.size_bytes, entry.written_at, end))
-    return summed

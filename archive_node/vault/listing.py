@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from archive_node.vault.durable import replace_durably, sync_folder
@@ -91,6 +91,15 @@ class Listing:
         if len(lines) < 2 or lines[-1]:  # torn, or no list at all
             return None, 0
         return _parsed(lines[-2]), size - len(lines[-2]) - 1
+
+
+def summed(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries, each with the sum up to and with it."""
+    made, end = [], 0
+    for entry in entries:
+        end += entry.size_bytes
+        made.append(replace(entry, end_bytes=end))
+    return made
 
 
 def _line(entry: Entry) -> bytes:

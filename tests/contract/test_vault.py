@@ -28,7 +28,7 @@ class Kind:
     is_held_alone = False  # a volume serves one caller at a time, readers too
     has_shelf = False
 
-    def written(self, request: pytest.FixtureRequest, folder: Path, drives: int) -> str:
+    def written(self, request: pytest.FixtureRequest, folder: Path) -> str:
         raise NotImplementedError
 
 
@@ -36,18 +36,24 @@ class Tape(Kind):
     is_held_alone = True
     has_shelf = True
 
-    def written(self, request: pytest.FixtureRequest, folder: Path, drives: int) -> str:
-        return f"tape:{folder / 'vault'}?drives={drives}&volume={VOLUME_BYTES}"
+    def written(self, request: pytest.FixtureRequest, folder: Path) -> str:
+        return f"tape:{folder / 'vault'}?drives=2&volume={VOLUME_BYTES}"
 
 
 class Disk(Kind):
-    def written(self, request: pytest.FixtureRequest, folder: Path, drives: int) -> str:
+    def written(self, request: pytest.FixtureRequest, folder: Path) -> str:
         return f"disk:{folder / 'vault'}?volume={VOLUME_BYTES}"
 
 
-KINDS: dict[str, Kind] = {"tape": Tape(), "disk": Disk()}
+class S3(Kind):
+    def written(self, request: pytest.FixtureRequest, folder: Path) -> str:
+        store, bucket = (request.getfixturevalue(name) for name in ("store", "bucket"))
+        return f"s3://{bucket}/archive/main?endpoint={store.endpoint}&volume={VOLUME_BYTES}"
 
-MakeVault = Callable[..., Vault]
+
+KINDS: dict[str, Kind] = {"tape": Tape(), "disk": Disk(), "s3": S3()}
+
+MakeVault = Callable[[], Vault]
 
 
 @pytest.fixture(params=KINDS)
@@ -56,8 +62,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def written(kind: Kind, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], str]:
-    return lambda drives: kind.written(request, tmp_path, drives)
+def written(kind: Kind, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return kind.written(request, tmp_path)
 
 
 def opened(written: str, folder: Path) -> Vault:
@@ -67,9 +73,9 @@ def opened(written: str, folder: Path) -> Vault:
 
 
 @pytest.fixture
-def make_vault(written: Callable[[int], str], tmp_path: Path) -> MakeVault:
+def make_vault(written: str, tmp_path: Path) -> MakeVault:
     """Open the vault of this test: the same each time."""
-    return lambda drives=2: opened(written(drives), tmp_path)
+    return lambda: opened(written, tmp_path)
 
 
 @pytest.fixture
@@ -105,13 +111,13 @@ def test_a_new_vault_offers_one_scratch_volume(vault):
 def test_it_is_called_what_the_settings_call_it(vault, written, tmp_path):
     assert vault.name == "vault-1"
     defaults = VaultDefaults(2, VOLUME_BYTES, tmp_path / "state")
-    renamed = kinds.opened(vault_setting.read("onsite", written(2)), defaults)
+    renamed = kinds.opened(vault_setting.read("onsite", written), defaults)
     assert (renamed.name, renamed.library_id) == ("onsite", vault.library_id)
 
 
 def test_an_option_that_this_kind_does_not_have_is_refused(written, tmp_path):
     with pytest.raises(BadSpec, match=r"no option of .* is called 'colour'"):
-        opened(f"{written(2)}&colour=red", tmp_path)
+        opened(written + "&colour=red", tmp_path)
 
 
 def test_what_was_appended_is_read_back(vault):
@@ -448,7 +454,7 @@ def process(code: str, *words: object) -> subprocess.Popen[str]:
 
 
 def test_many_writers_in_processes_share_the_vault_without_loss(vault, written, tmp_path):
-    writers = [process(WRITE_MANY, written(2), tmp_path, number) for number in range(3)]
+    writers = [process(WRITE_MANY, written, tmp_path, number) for number in range(3)]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     for writer in writers:
         writer.stdout.close()
@@ -474,7 +480,7 @@ vault.append("CT/1.2/r1-1.tar", 8000, write)
 
 def test_a_writer_that_is_killed_in_mid_member_leaves_nothing_visible(vault, written, tmp_path):
     put(vault, "CT/1.1/r1-1.tar", b"before")
-    writer = process(STOP_IN_MID_MEMBER, written(2), tmp_path)
+    writer = process(STOP_IN_MID_MEMBER, written, tmp_path)
     assert writer.stdout.readline() == "half\n"
     writer.send_signal(signal.SIGKILL)
     writer.wait(10)
