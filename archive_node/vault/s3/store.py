@@ -159,7 +159,7 @@ class Store:
 
 
 def _code(error: BaseException | None) -> str:
-    response = getattr(error, "response", {})
+    response = error.response if isinstance(error, ClientError) else {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
