@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -439,6 +442,14 @@ from tests.contract.test_vault import opened
 vault = opened(sys.argv[1], Path(sys.argv[2]))
 """
 
+WRITE_ON = f"""{OPEN}
+import itertools
+for number in itertools.count():
+    name = f"CT/{{sys.argv[3]}}/r{{number}}-1.tar"
+    vault.append(name, 700 + number, lambda file: file.write(name.encode().ljust(700 + number)))
+    print(name, 700 + number, flush=True)
+"""
+
 WRITE_MANY = f"""{OPEN}
 for number in range(4):
     content = sys.argv[3].encode() * 9_000
@@ -491,3 +502,42 @@ def test_a_writer_that_is_killed_in_mid_member_leaves_nothing_visible(vault, wri
     assert put(vault, MEMBER, b"complete") == "A00001"
     assert members(vault, "A00001") == ["CT/1.1/r1-1.tar", MEMBER]
     assert vault.volumes()[0].used_bytes == 14
+
+
+KILLS = 4
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_what_was_answered_is_there_and_counted(vault, written, tmp_path):
+    seed = int(os.environ.get("PACS_TEST_SEED", random.randrange(2**32)))
+    print(f"seed {seed} (repeat with PACS_TEST_SEED={seed})")
+    moments = random.Random(seed)
+    answered: dict[str, int] = {}
+    for run in range(KILLS):
+        writer = process(WRITE_ON, written, tmp_path, run)
+        lines = [writer.stdout.readline() for _ in range(moments.randrange(1, 6))]
+        time.sleep(moments.random() * 0.02)  # to hit the next one anywhere
+        writer.kill()
+        rest, _ = writer.communicate(timeout=10)
+        lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+        answered |= {name: int(size) for name, size in map(str.split, lines)}
+        time.sleep(0.2)  # a store may still finish what it was sent
+        check_listed(vault, answered)
+    put(vault, MEMBER, b"bytes")
+    check_listed(vault, {**answered, MEMBER: 5})
+    for name, size in answered.items():
+        assert get(vault, vault.find(name), name) == name.encode().ljust(size)
+
+
+def check_listed(vault: Vault, answered: dict[str, int]) -> None:
+    """What was answered is there; what is there is listed once, and counted."""
+    listed: list[str] = []
+    for volume in vault.volumes():
+        with vault.warm(volume.label) as mounted:
+            names = mounted.members()
+            sizes = [mounted.size_of(name) or 0 for name in names]
+        assert volume.used_bytes == sum(sizes) <= volume.capacity_bytes
+        listed += names
+    assert len(listed) == len(set(listed))
+    assert answered.keys() <= set(listed)
+    assert len(listed) <= len(answered) + KILLS  # what was named, and killed before its answer
