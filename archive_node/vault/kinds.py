@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from archive_node.vault.base import Vault
-from archive_node.vault.tape import TapeLibrary
 from archive_node.vault_setting import BadSpec, VaultDefaults, VaultSpec
 
-_KINDS: dict[str, type[Vault]] = {"tape": TapeLibrary}
+_KINDS = {  # imported where one is used: a worker without S3 need not hold boto3
+    "tape": ("archive_node.vault.tape", "TapeLibrary"),
+    "disk": ("archive_node.vault.disk", "DiskVault"),
+    "s3": ("archive_node.vault.s3", "ObjectVault"),
+}
 
 
 def opened(spec: VaultSpec, defaults: VaultDefaults) -> Vault:
@@ -21,6 +26,7 @@ def create(spec: VaultSpec, defaults: VaultDefaults) -> Vault:
 
 def _kind(spec: VaultSpec) -> type[Vault]:
     try:
-        return _KINDS[spec.kind]
+        module, name = _KINDS[spec.kind]
     except KeyError:
         raise BadSpec(f"{spec.name}: there is no vault of kind {spec.kind}") from None
+    return getattr(import_module(module), name)

@@ -1,69 +1,68 @@
-"""A directory that behaves like a tape library: numbered volumes, few drives, append only.
+"""A folder that behaves like a tape library: numbered volumes, few drives, a shelf, append only.
 
-library.json        who this library is
-library.lock        held while a drive or a volume is chosen
-drives/1.json, 1.lock
-A00001/LABEL        label, capacity, date
-A00001/FULL         present where nothing more is appended
-A00001/.partial/    what is being written; never a member
-A00001/CT/<study uid>/r60-1.tar
+drives/1.json, 1.lock   which volume is in which drive
+shelf/A00007/           a volume that an operator must bring back
+The rest is that of every library of folders (folders.py).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from archive_node.vault.base import (
-    MemberExists,
-    MountedVolume,
-    TooLarge,
-    Vault,
-    VaultUnavailable,
-    Volume,
-    VolumeState,
+    NeedsOperator,
+    VaultFull,
     Waiting,
     Writer,
+    WrongVolume,
     wait_quietly,
 )
-from archive_node.vault.drive import Drive, locked, sync_folder, write_durably
+from archive_node.vault.drive import Drive
+from archive_node.vault.durable import sync_folder
+from archive_node.vault.folder_volume import FolderVolume
+from archive_node.vault.folders import POLL_S, FolderVault, mount_of, volumes_in
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
 
-POLL_S = 0.02
-_LABEL = re.compile(r"A[0-9]{5}\Z")
-_MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
 
+class TapeLibrary(FolderVault):
+    """The library in `root`, with `drives` drives and `slots` slots (0: as many as it takes).
 
-class TapeLibrary(Vault):
-    """The library in `root`, with `drives` drives; new volumes hold `volume_bytes`."""
+    A drive takes `mount_s` to make a volume readable, `eject_s` to give it back, and `seek_s` to
+    find a member on it.
+    """
 
     kind = "tape library"
+    rooms = (*FolderVault.rooms, "drives", "shelf")
 
-    def __init__(self, root: Path, *, drives: int, volume_bytes: int) -> None:
-        self.root = root
+    def __init__(
+        self,
+        root: Path,
+        *,
+        drives: int,
+        volume_bytes: int,
+        slots: int = 0,
+        mount_s: float = 0,
+        seek_s: float = 0,
+        eject_s: float = 0,
+        **about: Any,
+    ) -> None:
+        super().__init__(root, volume_bytes=volume_bytes, **about)
         self.drives = drives
-        self._volume_bytes = volume_bytes
-        try:
-            who = json.loads((root / "library.json").read_text(encoding="utf-8"))
-            self.name, self.library_id = str(who["name"]), str(who["id"])
-        except (FileNotFoundError, NotADirectoryError):
-            raise VaultUnavailable(f"{root} holds no tape library (is it mounted?)") from None
-        except (KeyError, TypeError, ValueError):
-            raise VaultUnavailable(f"{root}/library.json does not say who it is") from None
+        self._slots = slots
+        self._mount_s, self._seek_s, self._eject_s = mount_s, seek_s, eject_s
+        self._shelf = root / "shelf"
 
     @classmethod
     def at(cls, spec: VaultSpec, defaults: VaultDefaults) -> TapeLibrary:
-        """Return the library at a folder; options: drives, volume."""
-        return cls(Path(spec.place), **_options(spec, defaults))
+        """Return the library at a folder; for the options see docs/vaults.md."""
+        return cls(Path(spec.place), name=spec.name, **_options(spec, defaults))
 
     @classmethod
     def create_at(cls, spec: VaultSpec, defaults: VaultDefaults) -> TapeLibrary:
@@ -71,90 +70,114 @@ class TapeLibrary(Vault):
         return cls.create(Path(spec.place), name=spec.name, **_options(spec, defaults))
 
     @classmethod
-    def create(cls, root: Path, *, name: str, drives: int, volume_bytes: int) -> TapeLibrary:
+    def create(cls, root: Path, *, name: str, **options: Any) -> TapeLibrary:
         """Return the library in `root`, made with one scratch volume where there is none."""
-        (root / "drives").mkdir(parents=True, exist_ok=True)
-        with locked(root / "library.lock"):
-            if not (root / "library.json").exists():
-                write_durably(root / "library.json", {"name": name, "id": uuid.uuid4().hex})
-        library = cls(root, drives=drives, volume_bytes=volume_bytes)
-        library._filling()
-        return library
-
-    def volumes(self) -> list[Volume]:
-        """Return every volume, by label."""
-        mounted = {drive.label: drive.number for drive in self._drives()}
-        return [
-            TapeVolume(self.root / label).described(mounted.get(label)) for label in self._labels()
-        ]
-
-    def check_fits(self, size_bytes: int) -> None:
-        """Raise TooLarge where even an empty volume could not hold a member of this size."""
-        if size_bytes > self._volume_bytes:
-            raise TooLarge(
-                f"{size_bytes} bytes do not fit on a volume of {self._volume_bytes} bytes"
-            )
+        cls._make(root, name, options.get("mount"))
+        return cls(root, name=name, **options).offer_scratch()
 
     @contextmanager
     def warm(self, label: str, waiting: Waiting = wait_quietly) -> Iterator[TapeVolume]:
         """Mount a volume, in the drive that was idle longest, and hold it."""
-        if label not in self._labels():
-            raise errors.NotFound(f"{self.name} has no volume {label}")
-        drive = self._mount(label, waiting)
+        drive = self._mounted(label, waiting)
         try:
-            yield TapeVolume(self.root / label)
+            seek = partial(_spend, self._seek_s, waiting)
+            yield TapeVolume(self.root / label, self.name, self.library_id, seek)
         finally:
             drive.release()
 
-    def append(
-        self, member: str, size_bytes: int, write: Writer, waiting: Waiting = wait_quietly
-    ) -> str:
-        """Add a member to the filling volume, or to the next one where that has no room."""
-        self.check_fits(size_bytes)
-        while True:
-            with self.warm(self._filling(), waiting) as volume:
-                holder = self.find(member)
-                if holder is not None:
-                    raise MemberExists(f"{holder} holds {member} already")
-                if volume.has_room_for(size_bytes):
-                    volume.append(member, size_bytes, write)
-                    return volume.label
-
-    def find(self, member: str) -> str | None:
-        """Return the label of the volume that holds a member of this name, or None."""
-        for label in self._labels():
-            if TapeVolume(self.root / label).size_of(member) is not None:
-                return label
-        return None
-
-    def mark(self, label: str, state: VolumeState | None) -> None:
-        """See Vault.mark."""
-        raise errors.Unavailable(f"{self.name} keeps no marks")
+    _held_for_writing = warm
 
     def shelve(self, label: str) -> None:
-        """See Vault.shelve."""
-        raise errors.Unavailable(f"{self.name} has no shelf")
+        """Put a volume on the shelf: out of its drive, out of its slot."""
+        with self._library_held():
+            folder = self._located().get(label)
+            record = self._inventory.of(label)
+            if folder is None and not record.shelved:
+                raise errors.NotFound(f"{self.name} has no volume {label}")
+            if folder is None or folder.parent == self._shelf:
+                return
+            holding = [drive for drive in self._drives() if drive.label == label]
+            if not all(drive.take() for drive in holding):
+                raise errors.Unavailable(f"volume {label} of {self.name} is in use: try again")
+            self._inventory.keep(label, replace(record, slot=None, shelved=True))
+            self._move(folder, self._shelf)
+            for drive in holding:
+                drive.unload()
+                drive.release()
 
     def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
-        """See Vault.insert."""
-        raise errors.Unavailable(f"{self.name} has no shelf")
+        """Take a volume from the shelf into a slot, and into a drive where one is named."""
+        if drive is not None and not 1 <= drive <= self.drives:
+            raise errors.BadInput(f"{self.name} has no drive {drive}")
+        if barcode.strip() != label:
+            raise WrongVolume(f"{barcode.strip()[:40]!r} was inserted, not {label}")
+        with self._library_held():
+            located = self._located()
+            if label not in self._labels(located):
+                raise errors.NotFound(f"{self.name} has no volume {label}")
+            folder = located.get(label)
+            if folder is None:
+                raise WrongVolume(f"there is no {label} in {self._shelf}")
+            if folder.parent == self._shelf:
+                self._take_back(label, folder, located, drive)
 
-    def _labels(self) -> list[str]:
-        folders = (entry.name for entry in os.scandir(self.root) if entry.is_dir())
-        return sorted(
-            name for name in folders if _LABEL.match(name) and (self.root / name / "LABEL").exists()
-        )
+    def _take_back(
+        self, label: str, folder: Path, located: dict[str, Path], drive: int | None
+    ) -> None:
+        if FolderVolume(folder, self.name, self.library_id).capacity_bytes is None:
+            raise WrongVolume(f"what lies in {folder} does not say that it is {label} of here")
+        slot = self._slot_for_another(located)
+        chosen = None if drive is None else Drive(self.root / "drives", drive)
+        if chosen is not None and not chosen.take():
+            raise errors.Unavailable(f"drive {drive} of {self.name} is in use: try again")
+        self._move(folder, self.root)
+        self._inventory.keep(label, replace(self._inventory.of(label), slot=slot, shelved=False))
+        if chosen is not None:
+            chosen.load(label)
+            chosen.release()
+
+    def _located(self) -> dict[str, Path]:
+        located = super()._located()
+        shelved = {label: self._shelf / label for label in volumes_in(self._shelf)}
+        return dict(sorted({**shelved, **located}.items()))
+
+    def _readable(self, label: str) -> Path:
+        folder = super()._readable(label)
+        if folder.parent == self._shelf:
+            raise NeedsOperator(self.name, label)
+        return folder
+
+    def _places(self, located: dict[str, Path]) -> dict[str, tuple[int | None, int | None]]:
+        mounted = {drive.label: drive.number for drive in self._drives()}
+        slots = self._slots_taken(located)
+        return {label: (mounted.get(label), slot) for label, slot in slots.items()}
+
+    def _slots_taken(self, located: dict[str, Path]) -> dict[str, int]:
+        """Return the slots of the volumes here; one without a record has the lowest free."""
+        here = [label for label, folder in located.items() if folder.parent == self.root]
+        slots = {label: slot for label in here if (slot := self._inventory.of(label).slot)}
+        for label in here:
+            slots.setdefault(label, _lowest_free(slots.values()))
+        return slots
+
+    def _slot_for_another(self, located: dict[str, Path]) -> int:
+        taken = self._slots_taken(located).values()
+        if self._slots and len(taken) >= self._slots:
+            raise VaultFull(f"all {self._slots} slots of {self.name} are taken: shelve a volume")
+        return _lowest_free(taken)
 
     def _drives(self) -> list[Drive]:
         return [Drive(self.root / "drives", number + 1) for number in range(self.drives)]
 
-    def _mount(self, label: str, waiting: Waiting) -> Drive:
+    def _mounted(self, label: str, waiting: Waiting) -> Drive:
         while True:
-            with locked(self.root / "library.lock"):
+            with self._library_held():
+                self._readable(label)
                 drive = self._free_drive(label)
-                if drive is not None:
-                    drive.mount(label)
-                    return drive
+                held_another = drive.load(label) if drive else False
+            if drive is not None:
+                self._threaded(drive, held_another, waiting)
+                return drive
             waiting()
             time.sleep(POLL_S)
 
@@ -164,159 +187,63 @@ class TapeLibrary(Vault):
         candidates = holding or sorted(drives, key=lambda drive: drive.last_used_ns)
         return next((drive for drive in candidates if drive.take()), None)
 
-    def _filling(self) -> str:
-        with locked(self.root / "library.lock"):
-            labels = self._labels()
-            for label in labels:
-                if not (self.root / label / "FULL").exists():
-                    return label
-            return self._label_next(labels)
+    def _threaded(self, drive: Drive, held_another: bool, waiting: Waiting) -> None:
+        """Wait until the drive has given back what it held and can read what it holds."""
+        if drive.is_ready:
+            return
+        try:
+            _spend(self._eject_s if held_another else 0, waiting)
+            _spend(self._mount_s, waiting)
+            drive.ready()
+        except BaseException:
+            drive.release()
+            raise
 
-    def _label_next(self, labels: list[str]) -> str:
-        label = f"A{int(labels[-1][1:]) + 1 if labels else 1:05}"
-        folder = self.root / label
-        folder.mkdir(exist_ok=True)  # a volume counts only once it has its LABEL
-        write_durably(
-            folder / "LABEL",
-            {
-                "label": label,
-                "library": self.library_id,
-                "capacity_bytes": self._volume_bytes,
-                "labelled_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-        )
-        sync_folder(self.root)
-        return label
+    def _move(self, folder: Path, to: Path) -> None:
+        folder.rename(to / folder.name)
+        sync_folder(to)
+        sync_folder(folder.parent)
 
 
-def _options(spec: VaultSpec, defaults: VaultDefaults) -> dict[str, int]:
-    spec.only("drives", "volume")
+class TapeVolume(FolderVolume):
+    """A mounted volume: `seek` takes the time that the drive needs to find a member."""
+
+    def __init__(
+        self, folder: Path, vault: str, library_id: str, seek: Callable[[], None] = wait_quietly
+    ) -> None:
+        super().__init__(folder, vault, library_id)
+        self._seek = seek
+
+    def open(self, member: str) -> IO[bytes]:
+        """Return a reader of a member, once the drive is there."""
+        self._seek()
+        return super().open(member)
+
+    def append(self, member: str, size_bytes: int, write: Writer) -> None:
+        """Write a member, once the drive is at the end."""
+        self._seek()
+        super().append(member, size_bytes, write)
+
+
+def _spend(seconds: float, waiting: Waiting) -> None:
+    """Let time pass in small steps."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        waiting()
+        time.sleep(min(left, POLL_S))
+
+
+def _lowest_free(taken: Any) -> int:
+    slots = set(taken)
+    return next(slot for slot in range(1, len(slots) + 2) if slot not in slots)
+
+
+def _options(spec: VaultSpec, defaults: VaultDefaults) -> dict[str, Any]:
+    spec.only("drives", "volume", "slots", "mount", "mount_s", "seek_s", "eject_s")
     return {
         "drives": int(spec.number("drives", defaults.drives, low=1)),
         "volume_bytes": spec.size("volume", defaults.volume_bytes, low=1000),
+        "slots": int(spec.number("slots", 0)),
+        "mount": mount_of(spec),
+        **{name: spec.number(name, 0) for name in ("mount_s", "seek_s", "eject_s")},
     }
-
-
-class TapeVolume(MountedVolume):
-    """One volume's folder; to be written only by who has it mounted."""
-
-    def __init__(self, folder: Path) -> None:
-        self.label = folder.name
-        self._folder = folder
-        self._full = folder / "FULL"
-
-    @property
-    def capacity_bytes(self) -> int:
-        """Return what its label says that it holds at most."""
-        try:
-            label = json.loads((self._folder / "LABEL").read_text(encoding="utf-8"))
-            return int(label["capacity_bytes"])
-        except (KeyError, TypeError, ValueError):
-            raise VaultUnavailable(f"the label of {self.label} cannot be read") from None
-
-    @property
-    def used_bytes(self) -> int:
-        """Return what its members take."""
-        if self._full.exists():
-            return json.loads(self._full.read_text(encoding="utf-8"))["used_bytes"]
-        return sum(
-            (Path(folder) / name).stat().st_size
-            for folder, _, names in os.walk(self._folder)
-            for name in names
-            if name.endswith(".tar") and not folder.endswith(".partial")
-        )
-
-    def described(self, drive: int | None) -> Volume:
-        """Return it as the interface describes volumes."""
-        used = self.used_bytes
-        state = VolumeState.FILLING if used else VolumeState.SCRATCH
-        if self._full.exists():
-            state = VolumeState.FULL
-        return Volume(self.label, state, used, self.capacity_bytes, drive)
-
-    def has_room_for(self, size_bytes: int) -> bool:
-        """Return whether a member of this size fits; where it does not, the volume is now full."""
-        if self._full.exists():
-            return False
-        used = self.used_bytes
-        if used + size_bytes <= self.capacity_bytes:
-            return True
-        write_durably(self._full, {"used_bytes": used})
-        return False
-
-    def append(self, member: str, size_bytes: int, write: Writer) -> None:
-        """Write a member and make it durable: bytes first, then its name."""
-        target = self._path(member)
-        partial = self._cleared_partial() / "member"
-        try:
-            with partial.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-                if file.tell() != size_bytes:
-                    raise ValueError(f"{member}: {file.tell()} bytes written, not {size_bytes}")
-            self._make_folders(target.parent)
-            partial.rename(target)
-            sync_folder(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
-
-    def open(self, member: str) -> IO[bytes]:
-        """Return a reader; cached pages are dropped first, so that the medium itself is read."""
-        try:
-            file = self._path(member).open("rb")
-        except FileNotFoundError:
-            raise errors.NotFound(f"volume {self.label} has no {member}") from None
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        return file
-
-    def members(self) -> list[str]:
-        """Return its members' names, in the order in which they were written."""
-        found = [
-            (path.stat().st_mtime_ns, str(path.relative_to(self._folder)))
-            for path in self._folder.rglob("*.tar")
-            if ".partial" not in path.parts
-        ]
-        return [name for _, name in sorted(found)]
-
-    def size_of(self, member: str) -> int | None:
-        """Return a member's size in bytes, or None."""
-        try:
-            return self._path(member).stat().st_size
-        except FileNotFoundError:
-            return None
-
-    def settle(self, member: str) -> None:
-        """Sync a member and every folder above it, up to the library's own."""
-        path = self._path(member)
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            raise errors.NotFound(f"volume {self.label} has no {member}") from None
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        folder = path.parent
-        while folder != self._folder.parent:
-            sync_folder(folder)
-            folder = folder.parent
-        sync_folder(folder)
-
-    def _path(self, member: str) -> Path:
-        if not _MEMBER.match(member) or not member.endswith(".tar"):
-            raise errors.BadInput(f"{member[:80]!r} is no name of a member")
-        return self._folder / member
-
-    def _cleared_partial(self) -> Path:
-        folder = self._folder / ".partial"
-        folder.mkdir(exist_ok=True)
-        for left in folder.iterdir():  # by a worker that was killed: this volume is ours alone
-            left.unlink()
-        return folder
-
-    def _make_folders(self, folder: Path) -> None:
-        if folder != self._folder and not folder.exists():
-            self._make_folders(folder.parent)
-            folder.mkdir(exist_ok=True)
-            sync_folder(folder.parent)

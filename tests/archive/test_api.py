@@ -189,7 +189,7 @@ def test_volumes_are_shown_with_what_they_hold(head, vault, reader):
         "first_written_at": copy.written_at.isoformat(),
         "last_written_at": copy.written_at.isoformat(),
         "drive": 1,
-        "slot": None,
+        "slot": 1,
     }
 
 
