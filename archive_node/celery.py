@@ -18,6 +18,9 @@ from pacs_common import logs
 RUN_JOB = "archive.run_job"
 DISPATCH_DUE = "archive.dispatch_due"
 SCAN = "archive.scan"
+TIDY = "archive.tidy"
+
+_TIDY_S = 3600.0
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
@@ -61,6 +64,7 @@ app.conf.update(
             "schedule": CONFIG.scan_s,
             "options": {"expires": CONFIG.scan_s},
         },
+        "tidy": {"task": TIDY, "schedule": _TIDY_S, "options": {"expires": _TIDY_S}},
     },
 )
 

@@ -37,7 +37,8 @@ def programs() -> list[processes.Program]:
     config = settings.ARCHIVE
     level = f"--loglevel={config.log_level}"
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:archive_node.gunicorn"]
-    worker = ["worker", "--concurrency=2", "--pool=prefork", "--without-gossip",
+    places = config.jobs_at_once + 1  # the one beside them is for the ticks, which never wait
+    worker = ["worker", f"--concurrency={places}", "--pool=prefork", "--without-gossip",
               "--without-mingle", "--without-heartbeat", level]  # fmt: skip
     beat = ["beat", f"--schedule={config.data_dir / 'beat-schedule'}", "--pidfile=", level]
     argvs = {
