@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 
 from archive_node import library, trail
-from archive_node.api import paging
+from archive_node.api.asked import page
 from archive_node.api.guard import body, ticketed
 from archive_node.api.job_json import all_as_json, as_json
 from archive_node.jobs import actions, dispatch, moves
@@ -31,8 +31,8 @@ def jobs(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     if request.method == "POST":
         return _ask(ticket, body(request))
     chosen = Job.objects.filter(**_filters(request.GET)).order_by("-id")
-    found = list(chosen[paging.part(request.GET)])
-    return JsonResponse({"jobs": all_as_json(found), "total": chosen.count()})
+    found = all_as_json(list(page(chosen, request.GET)))
+    return JsonResponse({"jobs": found, "total": chosen.count()})
 
 
 @ticketed(GET="archive.read")

@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, JsonResponse
 
 from archive_node import alarms, library, trail
-from archive_node.api import paging
+from archive_node.api.asked import page
 from archive_node.api.guard import body, ticketed
 from archive_node.api.job_json import all_as_json, as_json, iso
 from archive_node.api.jobs import for_volume
@@ -21,13 +21,15 @@ from pacs_common import errors
 from pacs_common.tickets import Ticket
 from pacs_common.uids import Uid
 
+MOST_JOBS = 100
 _WRITTEN = ["scrub", "suspect", "shelve", "evacuate", "retire"]
-ACTIONS = {
+_NOT_ON_THE_SHELF = {"scrub", "shelve", "evacuate"}
+_ACTIONS = {
     VolumeState.SCRATCH: ["suspect", "shelve", "retire"],
     VolumeState.FILLING: _WRITTEN,
     VolumeState.FULL: _WRITTEN,
     VolumeState.SUSPECT: ["scrub", "trust", "shelve", "evacuate", "retire"],
-    VolumeState.EXPORTED: ["insert", "retire"],
+    VolumeState.EXPORTED: ["suspect", "retire"],
     VolumeState.RETIRED: [],
 }
 
@@ -46,7 +48,7 @@ def volume(request: HttpRequest, ticket: Ticket, vault: str, label: str) -> Json
     kept = library.vault(vault)
     found = _found(kept, label)
     copies = Copy.objects.filter(vault=vault, volume=label).order_by("written_at", "id")
-    told = [_copy(copy) for copy in copies[paging.part(request.GET)]]
+    told = [_copy(copy) for copy in page(copies, request.GET)]
     (shown,) = _listed(kept, [found])
     return JsonResponse({"volume": shown, "copies": told, "total": copies.count()})
 
@@ -55,11 +57,11 @@ def volume(request: HttpRequest, ticket: Ticket, vault: str, label: str) -> Json
 def act(request: HttpRequest, ticket: Ticket, vault: str, label: str, action: str) -> JsonResponse:
     """Do something with a volume, as far as its state allows it."""
     kept = library.vault(vault)
-    state = _found(kept, label).state
-    if action not in {each for actions in ACTIONS.values() for each in actions}:
+    found = _found(kept, label)
+    if action not in {each for actions in _ACTIONS.values() for each in actions}:
         raise errors.NotFound(f"no action is called {action[:20]!r}")
-    if action not in ACTIONS[state]:
-        raise errors.Conflict(f"volume {label} is {state}: {action} is not possible")
+    if action not in actions_with(found):
+        raise errors.Conflict(f"volume {label} is {found.state}: {action} is not possible")
     by = ticket.subject
     if action in Job.Kind.values:
         return JsonResponse({"job": as_json(for_volume(action, vault, label, by))}, status=202)
@@ -69,6 +71,14 @@ def act(request: HttpRequest, ticket: Ticket, vault: str, label: str, action: st
         _DONE[action](kept, label, by)
     (shown,) = _listed(kept, [_found(kept, label)])
     return JsonResponse({"volume": shown})
+
+
+def actions_with(found: Volume) -> list[str]:
+    """Return what can be done with a volume as it is."""
+    actions = _ACTIONS[found.state]
+    if found.state == VolumeState.RETIRED or not mounts.is_shelved(found):
+        return actions
+    return [each for each in ["insert", *actions] if each not in _NOT_ON_THE_SHELF]
 
 
 def put_in(vault: str, label: str, told: dict[str, Any], by: str) -> int:
@@ -87,7 +97,7 @@ def study(request: HttpRequest, ticket: Ticket, study_uid: str) -> JsonResponse:
     uid = Uid.parse(study_uid, "study UID")
     copies = Copy.objects.filter(study_uid=uid).order_by("written_at", "id")
     holds = Hold.objects.filter(study_uid=uid, released_at=None).order_by("id")
-    jobs = Job.objects.filter(study_uid=uid).order_by("-id")[: paging.USUAL]
+    jobs = Job.objects.filter(study_uid=uid).order_by("-id")[:MOST_JOBS]
     return JsonResponse(
         {
             "study_uid": uid,
@@ -152,7 +162,7 @@ def _listed(vault: Vault, found: list[Volume]) -> Iterator[dict[str, Any]]:
             "scrubbed_at": iso(row["scrubbed_at"]) if whole else None,
             "drive": one.drive,
             "slot": one.slot,
-            "actions": ACTIONS[one.state],
+            "actions": actions_with(one),
         }
 
 

@@ -12,8 +12,7 @@ from archive_node import library, trail
 from archive_node.jobs import moves
 from archive_node.jobs.moves import State
 from archive_node.models import Job, MountRequest
-from archive_node.vault.base import Vault, VolumeState, WrongVolume
-from pacs_common import errors
+from archive_node.vault.base import Vault, Volume, VolumeState, WrongVolume
 
 UNWANTED_AFTER = timedelta(hours=1)
 
@@ -41,9 +40,7 @@ def insert(vault_name: str, label: str, barcode: str, drive: int | None, by: str
     """
     if barcode != label:
         raise WrongVolume(f"the barcode says {barcode[:40]!r}, and {label} is wanted")
-    vault = library.vault(vault_name)
-    if is_on_shelf(vault, label):
-        vault.insert(label, barcode, drive)
+    library.vault(vault_name).insert(label, barcode, drive)
     with transaction.atomic():
         opened = MountRequest.objects.filter(vault=vault_name, volume=label, ended_at=None)
         opened.update(ended_at=timezone.now(), ended_by=by[:200])
@@ -52,12 +49,9 @@ def insert(vault_name: str, label: str, barcode: str, drive: int | None, by: str
     return woken
 
 
-def is_on_shelf(vault: Vault, label: str) -> bool:
-    """Return whether a volume lies on the shelf; raises NotFound for one that is not known."""
-    for volume in vault.volumes():
-        if volume.label == label:
-            return volume.state == VolumeState.EXPORTED
-    raise errors.NotFound(f"{vault.name} has no volume {label[:40]}")
+def is_shelved(volume: Volume) -> bool:
+    """Return whether a volume lies on the shelf, or was taken away from there."""
+    return volume.state == VolumeState.EXPORTED or getattr(volume, "shelved", False)
 
 
 def drive_for(vault: Vault) -> int | None:
