@@ -32,6 +32,7 @@ _ACTIONS = {
     VolumeState.EXPORTED: ["suspect", "retire"],
     VolumeState.RETIRED: [],
 }
+_ALL = {"insert"}.union(*_ACTIONS.values())
 
 
 @ticketed(GET="archive.read")
@@ -58,7 +59,7 @@ def act(request: HttpRequest, ticket: Ticket, vault: str, label: str, action: st
     """Do something with a volume, as far as its state allows it."""
     kept = library.vault(vault)
     found = _found(kept, label)
-    if action not in {each for actions in _ACTIONS.values() for each in actions}:
+    if action not in _ALL:
         raise errors.NotFound(f"no action is called {action[:20]!r}")
     if action not in actions_with(found):
         raise errors.Conflict(f"volume {label} is {found.state}: {action} is not possible")
