@@ -40,11 +40,16 @@ def _filesystem_options() -> dict[str, object]:
     }
 
 
+def _transport_options() -> dict[str, object]:
+    if CONFIG.broker_url.startswith("filesystem"):
+        return _filesystem_options()
+    # whoever asks for a job does not wait for a broker that is away: the next tick sends it
+    return {"socket_connect_timeout": 3.0} if CONFIG.broker_url.startswith("redis") else {}
+
+
 app.conf.update(
     broker_url=CONFIG.broker_url,
-    broker_transport_options=(
-        _filesystem_options() if CONFIG.broker_url.startswith("filesystem") else {}
-    ),
+    broker_transport_options=_transport_options(),
     broker_connection_retry_on_startup=True,
     imports=["archive_node.tasks"],
     task_ignore_result=True,

@@ -68,7 +68,8 @@ def act_on_many(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     done, refused = actions.act_on_many(action, ids, ticket.subject, priority)
     if action in _WAKING:
         dispatch.send_due()
-    return JsonResponse({"done": done, "refused": refused})
+    told = [{"id": number, "reason": str(error)} for number, error in refused.items()]
+    return JsonResponse({"done": done, "refused": told})
 
 
 def _filters(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -186,8 +186,8 @@ def test_actions_on_many_say_what_was_done_and_why_not(job):
     put(done_job, "done")
     done, refused = actions.act_on_many("cancel", [job.id, done_job.id, 999], "archivist")
     assert done == [job.id]
-    assert [each["id"] for each in refused] == [done_job.id, 999]
-    assert "is done" in refused[0]["reason"] and "no job 999" in refused[1]["reason"]
+    assert list(refused) == [done_job.id, 999]
+    assert "is done" in str(refused[done_job.id]) and "no job 999" in str(refused[999])
     assert AuditLine.objects.count() == 1
 
 
@@ -197,7 +197,18 @@ def test_of_two_that_failed_for_the_same_thing_one_is_tried_again(job):
     put(twin, "failed")
     done, refused = actions.act_on_many("retry", [job.id, twin.id], "archivist")
     assert done == [job.id]
-    assert f"job {job.id} does this already" in refused[0]["reason"]
+    assert f"job {job.id} does this already" in str(refused[twin.id])
+
+
+def test_a_twin_that_nobody_saw_is_refused_by_its_row_and_stops_no_other(job, monkeypatch):
+    put(job, "failed")
+    dispatch.request("copy", "CT", STUDY, "rule")
+    other, _ = dispatch.request("recall", "CT", STUDY, "x")
+    put(other, "failed")
+    monkeypatch.setattr(actions, "_objection", lambda *about: None)  # as if it came a moment later
+    done, refused = actions.act_on_many("retry", [job.id, other.id], "archivist")
+    assert (done, list(refused)) == ([other.id], [job.id])
+    assert [line.details["job"] for line in AuditLine.objects.all()] == [other.id]
 
 
 def aged(state: str, days: float = 400, study: str = "9.9") -> Job:

@@ -158,7 +158,7 @@ def test_what_trying_again_cannot_mend_fails_at_once_in_one_line(node, vault):
 
 
 def test_a_failed_job_is_queued_again_on_request_and_no_other(job):
-    with pytest.raises(errors.Conflict, match="does this already"):
+    with pytest.raises(errors.Conflict, match="is queued: it cannot be retried"):
         actions.act("retry", job.id, "archivist")
     states.claim(job.id).fail("no luck")
     job.refresh_from_db()
