@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,7 @@ from archive_node.celery import app
 from pacs_common import errors, processes, serving
 from pacs_common.branches import Branch
 
+TITLE = "argens: manage.py archive"
 APPLICATION = "archive_node.wsgi:application"
 # imported once, here, for all: else each process has its own
 LOADED = ("archive_node.tasks", "celery.apps.worker", "celery.apps.beat", "celery.bin.celery")
@@ -26,25 +28,34 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Bring the database up to date, open the vaults, publish the key, run the processes."""
         call_command("migrate", verbosity=0)
+        connections.close_all()
+        # in a child: what a vault opens (an S3 store's connections) may not be shared by forks
+        if Branch("vaults", f"{TITLE} vaults", open_vaults).spawn().wait():
+            raise CommandError("the archive was not started")
         try:
-            for name in library.specs():
-                library.vault(name)
             nodes.issuer()
-        except errors.ArgensError as error:
-            raise CommandError(str(error)) from None
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
         serving.load(APPLICATION)
         for module in LOADED:
             import_module(module)
-        connections.close_all()
         processes.run(branches())
 
 
 def branches() -> list[Branch]:
     """Return the archive's processes, in the order of their start."""
     works = {"http": http, "worker": worker, "beat": beat}
-    return [Branch(name, f"argens: manage.py archive {name}", work) for name, work in works.items()]
+    return [Branch(name, f"{TITLE} {name}", work) for name, work in works.items()]
+
+
+def open_vaults() -> None:
+    """Open every vault, and make those that are new; ends with one line where one is not there."""
+    for name in library.specs():
+        try:
+            library.vault(name)
+        except (errors.ArgensError, OSError) as error:
+            sys.stderr.write(f"vault {name}: {error}\n")
+            raise SystemExit(1) from None
 
 
 def http() -> None:
