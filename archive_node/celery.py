@@ -18,6 +18,9 @@ from pacs_common import logs
 RUN_JOB = "archive.run_job"
 DISPATCH_DUE = "archive.dispatch_due"
 SCAN = "archive.scan"
+TIDY = "archive.tidy"
+
+_TIDY_S = 3600.0
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
@@ -37,11 +40,16 @@ def _filesystem_options() -> dict[str, object]:
     }
 
 
+def _transport_options() -> dict[str, object]:
+    if CONFIG.broker_url.startswith("filesystem"):
+        return _filesystem_options()
+    # whoever asks for a job does not wait for a broker that is away: the next tick sends it
+    return {"socket_connect_timeout": 3.0} if CONFIG.broker_url.startswith("redis") else {}
+
+
 app.conf.update(
     broker_url=CONFIG.broker_url,
-    broker_transport_options=(
-        _filesystem_options() if CONFIG.broker_url.startswith("filesystem") else {}
-    ),
+    broker_transport_options=_transport_options(),
     broker_connection_retry_on_startup=True,
     imports=["archive_node.tasks"],
     task_ignore_result=True,
@@ -61,6 +69,7 @@ app.conf.update(
             "schedule": CONFIG.scan_s,
             "options": {"expires": CONFIG.scan_s},
         },
+        "tidy": {"task": TIDY, "schedule": _TIDY_S, "options": {"expires": _TIDY_S}},
     },
 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
-from archive_node import vault_setting
+from archive_node import time_zone, vault_setting
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common.env import Env, SettingError
 
@@ -37,6 +38,9 @@ class ArchiveConfig:
     scan_s: float
     dispatch_s: float
     lease_s: float
+    jobs_at_once: int
+    jobs_keep_days: float
+    time_zone: tzinfo
 
     @property
     def vaults(self) -> dict[str, VaultSpec]:
@@ -146,6 +150,23 @@ def read(env: Env) -> ArchiveConfig:
         lease_s=env.number(
             "PACS_LEASE_S", 60.0, "A job whose worker is silent this long is free again.", low=0.5
         ),
+        jobs_at_once=env.integer(
+            "PACS_JOBS_AT_ONCE",
+            3,
+            "Jobs that run at once; one place is kept for recalls and evictions.",
+            low=1,
+            high=100,
+        ),
+        jobs_keep_days=env.number(
+            "PACS_JOBS_KEEP_DAYS", 365.0, "Days for which jobs that are done can be looked up."
+        ),
+        time_zone=_zone(
+            env.text(
+                "PACS_TIME_ZONE",
+                "",
+                "Zone of the hours in which jobs run, like Europe/Paris; empty: the machine's.",
+            )
+        ),
     )
     if config.low_watermark > config.high_watermark:
         raise SettingError("PACS_LOW_WATERMARK", "is above PACS_HIGH_WATERMARK")
@@ -163,6 +184,13 @@ def _vaults(pairs: dict[str, str]) -> dict[str, str]:
     if pairs and not any(vault_setting.read(*pair).is_required for pair in pairs.items()):
         raise SettingError("PACS_VAULTS", "no vault is required: nothing would prove a copy")
     return pairs
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return time_zone.called(name) if name else time_zone.of_this_machine()
+    except time_zone.NoSuchZone as error:
+        raise SettingError("PACS_TIME_ZONE", str(error)) from None
 
 
 def _nodes(pairs: dict[str, str]) -> dict[str, str]:

@@ -1,20 +1,21 @@
-"""Gunicorn's settings: `gunicorn -c python:archive_node.gunicorn archive_node.wsgi`."""
+"""Gunicorn's settings."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from archive_node.config import CONFIG
 from pacs_common import logs
 
-bind = f"{CONFIG.http_bind}:{CONFIG.http_port}"
-worker_class = "gthread"
-workers = 2
-threads = 8
-preload_app = True  # imported once for both
-timeout = 60
-graceful_timeout = 5
-keepalive = 20  # callers keep idle connections for 5 s: they close first
-control_socket_disable = True  # it would lie in the home folder, one for all roles
+_LOGGERS = logs.configuration(CONFIG.log_level, CONFIG.log_dir)
+_GUNICORN = {"level": CONFIG.log_level, "handlers": ["stderr"], "propagate": False}
 
-logconfig_dict = logs.configuration(CONFIG.log_level, CONFIG.log_dir)
-logconfig_dict["loggers"] = {
-    **logconfig_dict["loggers"],
-    "gunicorn.error": {"level": CONFIG.log_level, "handlers": ["stderr"], "propagate": False},
+SETTINGS: dict[str, Any] = {
+    "bind": f"{CONFIG.http_bind}:{CONFIG.http_port}",
+    "worker_class": "gthread",
+    "workers": 2,
+    "threads": 8,
+    "timeout": 60,
+    "keepalive": 20,  # callers keep idle connections for 5 s: they close first
+    "logconfig_dict": _LOGGERS | {"loggers": {**_LOGGERS["loggers"], "gunicorn.error": _GUNICORN}},
 }

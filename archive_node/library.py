@@ -10,6 +10,8 @@ from archive_node.vault.base import Vault, VaultUnavailable
 from archive_node.vault_setting import VaultSpec
 from pacs_common import errors
 
+_DRIVES: dict[str, int] = {}  # of the vaults that were opened
+
 
 def specs() -> dict[str, VaultSpec]:
     """Return the vaults of the settings, by name, in their order."""
@@ -39,7 +41,13 @@ def vault(name: str) -> Vault:
     found = kinds.opened(spec, settings.ARCHIVE.vault_defaults)
     if found.library_id != known.library_id:
         raise VaultUnavailable(f"{spec.place} is another vault than {name} was")
+    _DRIVES[name] = found.drives
     return found
+
+
+def drives_of(name: str) -> int:
+    """Return how many drives a vault has, without asking it; 0 where nobody has opened it yet."""
+    return _DRIVES.get(name, 0)
 
 
 def answering() -> tuple[list[Vault], dict[str, str]]:

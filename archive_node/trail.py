@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,11 +18,18 @@ def note(kind: str, by: str, **details: Any) -> None:
     A reader that goes on after the last number it saw must miss no line: so on PostgreSQL whoever
     adds one holds a lock until its commit, as every writer does on SQLite.
     """
+    note_all(kind, by, [details])
+
+
+def note_all(kind: str, by: str, details: Iterable[dict[str, Any]]) -> None:
+    """Add a line for each of `details`, as `note` does."""
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        AuditLine.objects.create(kind=kind, by=by[:200], details=details)
+        AuditLine.objects.bulk_create(
+            AuditLine(kind=kind, by=by[:200], details=each) for each in details
+        )
 
 
 def after(cursor: int, limit: int) -> tuple[list[AuditLine], int]:

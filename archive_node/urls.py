@@ -2,14 +2,21 @@
 
 from django.urls import path
 
-from archive_node.api import audit, jobs, log, status, volumes
+from archive_node.api import audit, jobs, log, mount_requests, status, volumes, windows
 
 urlpatterns = [
     path("api/status", status.status),
     path("api/jobs", jobs.jobs),
     path("api/jobs/<int:job_id>", jobs.job),
-    path("api/jobs/<int:job_id>/retry", jobs.retry),
+    path("api/jobs/<int:job_id>/<str:action>", jobs.act),
+    path("api/jobs/actions", jobs.act_on_many),
     path("api/volumes", volumes.volumes),
+    path("api/volumes/<str:vault>/<str:label>", volumes.volume),
+    path("api/volumes/<str:vault>/<str:label>/<str:action>", volumes.act),
+    path("api/mount-requests", mount_requests.requests),
+    path("api/mount-requests/<int:request_id>/confirm", mount_requests.confirm),
+    path("api/windows", windows.windows),
+    path("api/windows/<int:window_id>", windows.window),
     path("api/studies/<str:study_uid>", volumes.study),
     path("api/audit/lines", audit.lines),
     path("api/log", log.lines),

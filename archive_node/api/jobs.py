@@ -1,44 +1,28 @@
-"""Jobs: list them, ask for one, try one again."""
+"""Jobs: list them, ask for one, act on one or on many."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 
-from archive_node import trail
+from archive_node import library, trail
+from archive_node.api.asked import page
 from archive_node.api.guard import body, ticketed
-from archive_node.jobs import dispatch, states
+from archive_node.api.job_json import all_as_json, as_json
+from archive_node.jobs import actions, dispatch, moves
 from archive_node.models import Job
 from archive_node.nodes import names
 from pacs_common import errors
 from pacs_common.tickets import Ticket
 from pacs_common.uids import Uid
 
-MOST = 1000
-
-
-def as_json(job: Job) -> dict[str, Any]:
-    """Return a job as docs/interfaces.md shows it."""
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "node": job.node,
-        "study_uid": job.study_uid,
-        "requested_by": job.requested_by,
-        "attempts": job.attempts,
-        "error": job.error,
-        "progress": {
-            "instances_done": job.instances_done,
-            "instances_total": job.instances_total,
-            "bytes_done": job.bytes_done,
-            "bytes_total": job.bytes_total,
-        },
-        "created_at": job.created_at.isoformat(),
-        "updated_at": job.updated_at.isoformat(),
-    }
+OPEN = "open"  # all states of a job that has not ended
+OF_VOLUMES = (Job.Kind.SCRUB, Job.Kind.EVACUATE)
+_WAKING = {"retry", "resume", "now", "priority"}
+_NAME = 32
 
 
 @ticketed(GET="archive.read", POST=("archive.operate", "archive.recall"))
@@ -46,67 +30,123 @@ def jobs(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     """List jobs, newest first, or ask for one."""
     if request.method == "POST":
         return _ask(ticket, body(request))
-    chosen = Job.objects.order_by("-id")
-    for field, value in _filters(request.GET).items():
-        chosen = chosen.filter(**{field: value})
-    limit = _limit(request.GET.get("limit", "100"))
-    return JsonResponse({"jobs": [as_json(job) for job in chosen[:limit]]})
+    chosen = Job.objects.filter(**_filters(request.GET)).order_by("-id")
+    found = all_as_json(list(page(chosen, request.GET)))
+    return JsonResponse({"jobs": found, "total": chosen.count()})
 
 
 @ticketed(GET="archive.read")
 def job(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
     """Show one job."""
-    return JsonResponse({"job": as_json(_found(job_id))})
+    found = Job.objects.filter(id=job_id).first()
+    if found is None:
+        raise errors.NotFound(f"there is no job {job_id}")
+    return JsonResponse({"job": as_json(found)})
 
 
 @ticketed(POST="archive.operate")
-def retry(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
-    """Queue a failed job again."""
-    again = states.retry(_found(job_id), ticket.subject)
-    dispatch.send(again.id)
-    return JsonResponse({"job": as_json(again)}, status=202)
+def act(request: HttpRequest, ticket: Ticket, job_id: int, action: str) -> JsonResponse:
+    """Do one of docs/archive-jobs.md's actions with a job."""
+    if action not in moves.ACTIONS:
+        raise errors.NotFound(f"no action is called {action[:20]!r}")
+    priority = _priority(body(request)) if action == "priority" else None
+    done = actions.act(action, job_id, ticket.subject, priority)
+    if action in _WAKING:
+        dispatch.send_due()
+    return JsonResponse({"job": as_json(done)}, status=202)
 
 
-def _filters(asked: Mapping[str, str]) -> dict[str, str]:
-    found = {}
-    for name, choices in (("state", Job.State.values), ("kind", Job.Kind.values)):
+@ticketed(POST="archive.operate")
+def act_on_many(request: HttpRequest, ticket: Ticket) -> JsonResponse:
+    """Do an action with the jobs that are named, or with all that match and may make it."""
+    wanted = body(request)
+    action = str(wanted.get("action"))
+    if action not in moves.ACTIONS:
+        raise errors.BadInput(f"action is one of {', '.join(moves.ACTIONS)}")
+    priority = _priority(wanted) if action == "priority" else None
+    ids = _ids(wanted["ids"]) if "ids" in wanted else _matching(action, wanted)
+    done, refused = actions.act_on_many(action, ids, ticket.subject, priority)
+    if action in _WAKING:
+        dispatch.send_due()
+    told = [{"id": number, "reason": str(error)} for number, error in refused.items()]
+    return JsonResponse({"done": done, "refused": told})
+
+
+def _filters(asked: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, choices in (("state", [*Job.State.values, OPEN]), ("kind", Job.Kind.values)):
         if asked.get(name):
             if asked[name] not in choices:
                 raise errors.BadInput(f"{name} is one of {', '.join(choices)}")
             found[name] = asked[name]
+    if found.get("state") == OPEN:
+        del found["state"]
+        found["state__in"] = Job.OPEN
+    for name in ("node", "vault", "volume"):
+        if asked.get(name):
+            found[name] = _printable(str(asked[name]))[:_NAME]
     if asked.get("study"):
         found["study_uid"] = Uid.parse(asked["study"], "study")
     return found
 
 
+def _matching(action: str, wanted: dict[str, Any]) -> list[int]:
+    """Return the jobs that match and whose state allows the action: of others nobody spoke."""
+    able = Job.objects.filter(state__in=moves.MOVES[action][0])
+    return list(able.filter(**_filters(wanted)).order_by("id").values_list("id", flat=True))
+
+
+def _ids(named: Any) -> list[int]:
+    whole = isinstance(named, list) and all(type(each) is int for each in named)
+    if not whole or not all(0 <= each < 2**63 for each in named):
+        raise errors.BadInput("ids is a list of jobs' numbers")
+    return list(dict.fromkeys(named))
+
+
+def _priority(wanted: dict[str, Any]) -> int | None:
+    found = wanted.get("priority")
+    return found if type(found) is int else None
+
+
 def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
-    kind, node = str(wanted.get("kind")), str(wanted.get("node"))
+    kind = str(wanted.get("kind"))
     if kind not in Job.Kind.values:
         raise errors.BadInput(f"kind is one of {', '.join(Job.Kind.values)}")
+    by = _printable(str(wanted.get("requested_by") or ticket.subject))
+    if kind in OF_VOLUMES:
+        ticket.require("archive.operate")
+        vault, label = str(wanted.get("vault")), str(wanted.get("volume"))
+        return JsonResponse({"job": as_json(for_volume(kind, vault, label, by))}, status=202)
+    return JsonResponse({"job": as_json(_for_study(ticket, kind, wanted, by))}, status=202)
+
+
+def for_volume(kind: str, vault: str, label: str, by: str) -> Job:
+    """Return the open job of this kind for a volume, made if need be; BadInput, or NotFound."""
+    if label not in {volume.label for volume in library.vault(vault).volumes()}:
+        raise errors.NotFound(f"{vault} has no volume {label[:40]!r}")
+    with transaction.atomic():
+        made, new = dispatch.request_for_volume(kind, vault, label, by)
+        about = {"job": made.id, "operation": kind, "vault": vault, "volume": label}
+        trail.note("asked", by, **about, new=new)
+    return made
+
+
+def _for_study(ticket: Ticket, kind: str, wanted: dict[str, Any], by: str) -> Job:
+    node, vault = str(wanted.get("node")), wanted.get("vault") or ""
     if node not in names():
         raise errors.BadInput(f"no node is called {node[:40]!r} here")
+    if vault and (kind != Job.Kind.COPY or vault not in library.specs()):
+        raise errors.BadInput("vault names a vault of this archive, of a copy alone")
     study_uid = Uid.parse(wanted.get("study_uid"), "study_uid")
     recall_suffices = kind == Job.Kind.RECALL and "archive.recall" in ticket.scopes
     ticket.require("archive.recall" if recall_suffices else "archive.operate", study_uid)
-    requested_by = _printable(str(wanted.get("requested_by") or ticket.subject))
-    made, new = dispatch.request(kind, node, study_uid, requested_by)
-    about = {"job": made.id, "operation": kind, "node": node, "new": new}
-    trail.note("asked", requested_by, **about, study_uid=study_uid)
-    return JsonResponse({"job": as_json(made)}, status=202)
+    with transaction.atomic():
+        made, new = dispatch.request(kind, node, study_uid, by, vault=vault)
+        about = {"job": made.id, "operation": kind, "node": node, "new": new}
+        where = {"vault": vault} if vault else {}
+        trail.note("asked", by, **about, **where, study_uid=study_uid)
+    return made
 
 
 def _printable(text: str) -> str:
     return "".join(each for each in text if each.isprintable())
-
-
-def _found(job_id: int) -> Job:
-    found = Job.objects.filter(id=job_id).first()
-    if found is None:
-        raise errors.NotFound(f"there is no job {job_id}")
-    return found
-
-
-def _limit(text: str) -> int:
-    if len(text) > len(str(MOST)) or not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise errors.BadInput(f"limit is a number from 1 to {MOST}")
-    return int(text)

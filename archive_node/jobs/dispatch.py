@@ -12,11 +12,10 @@ from kombu.exceptions import OperationalError
 
 from archive_node import library
 from archive_node.celery import RUN_JOB, app
-from archive_node.jobs.states import claimable
+from archive_node.jobs import turns
 from archive_node.models import Job
 
 LOG = logging.getLogger(__name__)
-BATCH = 100
 PRIORITIES = {
     Job.Kind.RECALL: 30,  # somebody waits for it
     Job.Kind.EVICT: 20,  # a full disk refuses images
@@ -27,17 +26,24 @@ PRIORITIES = {
 
 
 def request(
-    kind: str, node: str, study_uid: str, requested_by: str, *, vault: str = ""
+    kind: str,
+    node: str,
+    study_uid: str,
+    requested_by: str,
+    *,
+    vault: str = "",
+    priority: int | None = None,
 ) -> tuple[Job, bool]:
     """Return the open job of this kind for this study, and whether it was made just now.
 
     A copy is made in `vault`, or in the first that is required. A new job is sent to the workers
-    as soon as its row is committed.
+    as soon as its row is committed; `priority` is that of its kind where none is given, and one
+    that is open takes the higher of its own and this.
     """
     if kind == Job.Kind.COPY:
         vault = vault or library.required()[0]
     wanted = {"kind": kind, "node": node, "study_uid": study_uid, "vault": vault}
-    return _opened(wanted, requested_by, PRIORITIES[kind])
+    return _opened(wanted, requested_by, PRIORITIES[kind] if priority is None else priority)
 
 
 def request_for_volume(kind: str, vault: str, volume: str, requested_by: str) -> tuple[Job, bool]:
@@ -50,6 +56,7 @@ def _opened(wanted: dict[str, str], requested_by: str, priority: int) -> tuple[J
     while True:
         job = opened.first()
         if job is not None:
+            opened.filter(id=job.id, priority__lt=priority).update(priority=priority)
             return job, False
         try:
             with transaction.atomic():
@@ -62,16 +69,16 @@ def _opened(wanted: dict[str, str], requested_by: str, priority: int) -> tuple[J
         return job, True
 
 
-def send_due(limit: int = BATCH) -> int:
-    """Send the ids of jobs that are due or whose worker fell silent; return how many.
+def send_due(limit: int | None = None) -> int:
+    """Send word of the jobs that may start now, those that dead workers left among them.
 
-    Sending one twice is harmless: only one claim succeeds.
+    Returns how many were sent: no more than can run at once, since who ends one sends the next.
+    Sending one twice is harmless: a message says that there is work, and a claim says whose it is.
     """
-    due = Job.objects.filter(claimable(timezone.now())).order_by("-priority", "due_at")
-    ids = list(due.values_list("id", flat=True)[:limit])
-    for job_id in ids:
-        send(job_id)
-    return len(ids)
+    jobs = turns.startable(timezone.now(), limit or settings.ARCHIVE.jobs_at_once)
+    for job in jobs:
+        send(job.id)
+    return len(jobs)
 
 
 def send(job_id: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -12,18 +11,21 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from archive_node.jobs import states
+from archive_node.jobs.settling import settle
+from archive_node.jobs.states import Lease, claim
+from archive_node.jobs.turns import claim_next
 from archive_node.models import Job
 from archive_node.steps import staging
 from archive_node.steps.migrate import migrate
 from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
 from archive_node.steps.verify import verify
-from archive_node.steps.work import LeaseLost, Work
-from pacs_common import errors
+from archive_node.steps.work import GaveWay, LeaseLost, Work
 from pacs_common.logs import trace_id
 
 LOG = logging.getLogger(__name__)
 Step = Callable[[Work], None]
+LOOK_EVERY_S = 1.0  # how soon a worker learns that its job was paused or cancelled
 STEPS: dict[str, tuple[Step, ...]] = {
     Job.Kind.COPY: (migrate, verify),
     Job.Kind.EVICT: (purge,),
@@ -31,25 +33,37 @@ STEPS: dict[str, tuple[Step, ...]] = {
 }
 
 
+def run_next() -> bool:
+    """Run the job whose turn it is; return whether there was one."""
+    return _run(claim_next())
+
+
 def run(job_id: int) -> bool:
-    """Run a job if it can be claimed; return whether it was."""
-    lease = states.claim(job_id)
+    """Run a job, whose turn it may not be, if it can be claimed; return whether it was."""
+    return _run(claim(job_id))
+
+
+def _run(lease: Lease | None) -> bool:
     if lease is None:
         return False
-    trace = trace_id.set(f"job-{job_id}")
-    about = {"job": job_id, "kind": lease.kind, "node": lease.node, "study": lease.study_uid}
+    trace, at_work = trace_id.set(f"job-{lease.job_id}"), states.at_work_on.set(lease.job_id)
+    about = {"job": lease.job_id, "kind": lease.kind, "node": lease.node, "study": lease.study_uid}
     LOG.info("job started", extra=about | {"attempt": lease.attempts})
     try:
         with _kept_alive(lease):
             _walk(lease)
+    except GaveWay:
+        LOG.info("job gave way", extra=about)
     except LeaseLost:
-        LOG.warning("job lost to another worker", extra=about)
+        LOG.warning("job taken away, or lost to another worker", extra=about)
+        _clear_if_ended(lease.job_id)
     finally:
+        states.at_work_on.reset(at_work)
         trace_id.reset(trace)
     return True
 
 
-def _walk(lease: states.Lease) -> None:
+def _walk(lease: Lease) -> None:
     try:
         if lease.attempts > states.MAX_ATTEMPTS:  # each time its worker died
             lease.fail(f"given up: {lease.attempts - 1} workers did not come back from it")
@@ -60,38 +74,17 @@ def _walk(lease: states.Lease) -> None:
         staging.clear(lease.job_id)
     except LeaseLost:
         raise
-    except errors.ArgensError as error:
-        _settle(lease, error)
-    except (OSError, DatabaseError) as error:
-        _settle(lease, _translated(error))
-    except Exception as error:  # the one edge: whatever went wrong, the job must say so
-        LOG.exception("job broke")
-        lease.fail(f"unexpected {type(error).__name__}: {error}")
+    except Exception as error:  # the one edge: it is settled by what it is
+        settle(lease, error)
     else:
         LOG.info("job done")
 
 
-def _settle(lease: states.Lease, error: errors.ArgensError) -> None:
-    LOG.warning("job did not succeed: %s", error, extra={"retriable": error.retriable})
-    if error.retriable:
-        lease.postpone(str(error))
-    else:
-        lease.fail(str(error))
-        staging.clear(lease.job_id)
-
-
-def _translated(error: OSError | DatabaseError) -> errors.ArgensError:
-    if isinstance(error, DatabaseError):
-        return errors.IndexUnavailable(f"the archive's database: {error}")
-    kind = errors.DiskFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else errors.Unavailable
-    return kind(f"{error.filename or 'the archive'}: {error.strerror or error}")
-
-
 @contextmanager
-def _kept_alive(lease: states.Lease) -> Iterator[None]:
+def _kept_alive(lease: Lease) -> Iterator[None]:
     """Extend the lease from a thread, so that a long read or a wait for a drive keeps it."""
     stopped = threading.Event()
-    thread = threading.Thread(target=_extend_until, args=(lease, stopped), daemon=True)
+    thread = threading.Thread(target=_keep_until, args=(lease, stopped), daemon=True)
     thread.start()
     try:
         yield
@@ -100,14 +93,20 @@ def _kept_alive(lease: states.Lease) -> Iterator[None]:
         thread.join()
 
 
-def _extend_until(lease: states.Lease, stopped: threading.Event) -> None:
+def _keep_until(lease: Lease, stopped: threading.Event) -> None:
     try:
-        while not stopped.wait(settings.ARCHIVE.lease_s / 3):
+        while not stopped.wait(min(LOOK_EVERY_S, settings.ARCHIVE.lease_s / 3)):
             try:
-                lease.extend()
+                lease.keep()
             except DatabaseError as error:
                 LOG.warning("lease not extended: %s", error)
     except LeaseLost:
         pass  # the job's own thread learns it from check() or its next update
     finally:
         connection.close()
+
+
+def _clear_if_ended(job_id: int) -> None:
+    """Leave nothing behind of a job that was cancelled."""
+    if not Job.objects.filter(id=job_id, state__in=Job.OPEN).exists():
+        staging.clear(job_id)

@@ -173,6 +173,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='job',
+            name='counting_since',
+            field=models.DateTimeField(help_text='When its present step began.', null=True),
+        ),
+        migrations.AddField(
+            model_name='job',
             name='urgent',
             field=models.BooleanField(default=False, help_text='Runs outside its windows too.'),
         ),
@@ -257,7 +262,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(fields=['state', '-priority', 'due_at'], name='job_due'),
+            index=models.Index(fields=['state', 'kind', 'vault', '-urgent', '-priority', 'due_at'], name='job_due'),
         ),
         migrations.AddIndex(
             model_name='studyfacts',

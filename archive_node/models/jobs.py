@@ -50,6 +50,7 @@ class Job(models.Model):
     bytes_done = models.PositiveBigIntegerField(default=0)
     bytes_total = models.PositiveBigIntegerField(default=0)
     started_at = models.DateTimeField(null=True)
+    counting_since = models.DateTimeField(null=True, help_text="When its present step began.")
     due_at = models.DateTimeField(default=timezone.now)
     token = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
@@ -58,7 +59,9 @@ class Job(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["state", "-priority", "due_at"], name="job_due"),
+            models.Index(
+                fields=["state", "kind", "vault", "-urgent", "-priority", "due_at"], name="job_due"
+            ),
             models.Index(fields=["study_uid"], name="job_study"),
         ]
         constraints = [

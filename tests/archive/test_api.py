@@ -96,8 +96,9 @@ def test_a_job_is_asked_for_once_and_shown(node, reader, operator):
     job = first.json()["job"]
     assert again.json()["job"]["id"] == job["id"]
     assert set(job) == {
-        "id", "kind", "state", "node", "study_uid", "requested_by", "attempts", "error",
-        "progress", "created_at", "updated_at",
+        "id", "kind", "state", "node", "study_uid", "vault", "volume", "requested_by", "attempts",
+        "error", "waits_for", "priority", "urgent", "actions", "progress", "queue", "started_at",
+        "due_at", "created_at", "updated_at",
     }  # fmt: skip
     assert (job["kind"], job["state"], job["requested_by"]) == ("copy", "queued", "archivist")
     assert reader.get(f"/api/jobs/{job['id']}").json()["job"] == job
@@ -186,10 +187,13 @@ def test_volumes_are_shown_with_what_they_hold(head, vault, reader):
         "used_bytes": copy.size_bytes,
         "capacity_bytes": 200_000,
         "copies": 1,
+        "bad_copies": 0,
         "first_written_at": copy.written_at.isoformat(),
         "last_written_at": copy.written_at.isoformat(),
+        "scrubbed_at": None,
         "drive": 1,
         "slot": 1,
+        "actions": ["scrub", "suspect", "shelve", "evacuate", "retire"],
     }
 
 

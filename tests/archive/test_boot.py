@@ -47,6 +47,15 @@ def test_nonsense_in_a_setting_is_one_line(tmp_path, name, value, line):
     assert "Traceback" not in ended.stderr and ended.stderr.count("\n") == 1
 
 
+def test_a_vault_that_is_not_there_ends_the_start_with_a_line(tmp_path):
+    place = tmp_path / "a-file"
+    place.write_text("")
+    ended = manage("run", PACS_DATA_DIR=str(tmp_path / "data"), PACS_VAULTS=f"onsite=tape:{place}")
+    assert ended.returncode != 0
+    assert "vault onsite: " in ended.stderr and str(place) in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/1").exists(), reason="needs /proc")
 def test_a_folder_that_cannot_be_written_is_one_line():
     ended = manage("check", PACS_DATA_DIR="/proc/1/archive")

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from archive_node.jobs import runner, states
+from archive_node.jobs import actions, runner
 from archive_node.models import Copy, Job, Plan, Proof
 from archive_node.policy.scan import scan_all
 from archive_node.vault.tape import TapeVolume
@@ -134,7 +134,7 @@ def test_a_retried_eviction_never_reuses_a_plan_of_which_a_copy_is_gone(head, va
     Job.objects.update(state="failed")
     Copy.objects.all().delete()
     job.refresh_from_db()
-    states.retry(job, "archivist")
+    actions.act("retry", job.id, "archivist")
     runner.run(job.id)
     assert len(head.online(STUDY)) == 3
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from archive_node.jobs import dispatch, runner, states
+from archive_node.jobs import actions, dispatch, runner, states
 from archive_node.models import Job
 from archive_node.steps.work import LeaseLost
 from pacs_common import errors
@@ -158,11 +158,11 @@ def test_what_trying_again_cannot_mend_fails_at_once_in_one_line(node, vault):
 
 
 def test_a_failed_job_is_queued_again_on_request_and_no_other(job):
-    with pytest.raises(errors.Conflict, match="does this already"):
-        states.retry(job, "archivist")
+    with pytest.raises(errors.Conflict, match="is queued: it cannot be retried"):
+        actions.act("retry", job.id, "archivist")
     states.claim(job.id).fail("no luck")
     job.refresh_from_db()
-    again = states.retry(job, "archivist")
+    again = actions.act("retry", job.id, "archivist")
     assert (again.state, again.attempts, again.error) == ("queued", 0, "")
 
 
@@ -170,7 +170,7 @@ def test_a_failed_job_is_not_queued_beside_an_open_one(job):
     states.claim(job.id).fail("no luck")
     newer, _ = dispatch.request("copy", "CT", STUDY, "rule")
     with pytest.raises(errors.Conflict, match=f"job {newer.id} does this already"):
-        states.retry(job, "archivist")
+        actions.act("retry", job.id, "archivist")
 
 
 def test_what_is_due_and_what_a_dead_worker_left_is_sent(job, settings, tmp_path):

@@ -4,46 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pacs_common.archive_client import ArchiveClient
-from pacs_common.errors import ArgensError
-from pacs_common.tickets import TicketIssuer
-from tests.archive.conftest import unlike
 from tests.archive.node_stand_in import NodeStandIn, serving
-from tests.support.ports import free_port
+from tests.archive.running import Running, arrived, eventually
+from tests.support.process_tree import tree
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def eventually(condition: Callable[[], Any], timeout_s: float = 30) -> Any:
-    """Return what `condition` gives once it is true; fail where that takes too long."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            if found := condition():
-                return found
-        except ArgensError:
-            pass  # not listening yet
-        time.sleep(0.1)
-    pytest.fail("did not happen in time")
-
-
-def children(pid: int) -> list[int]:
-    """Return a process and all below it."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += children(int(child))
-    return found
 
 
 def is_alive(pid: int) -> bool:
@@ -51,58 +21,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-class Running:
-    """A running archive: its supervisor, its log, and a portal's client of it."""
-
-    def __init__(self, node: NodeStandIn, folder: Path) -> None:
-        self.node = node
-        port = free_port()
-        self.log_file = folder / "archive.log"
-        env = {
-            "PATH": os.environ["PATH"],
-            "PACS_DATA_DIR": str(folder / "data"),
-            "PACS_TRUST_DIR": str(folder / "trust"),
-            "PACS_HTTP_PORT": str(port),
-            "PACS_NODES": f"CT={node.url}",
-            "PACS_QUIET_S": "0",
-            "PACS_SCAN_S": "0.5",
-            "PACS_DISPATCH_S": "0.5",
-            "PACS_LEASE_S": "3",
-        }
-        with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "archive", "run"],
-                env=env, stdout=log, stderr=log, cwd=folder,
-            )  # fmt: skip
-        issuer = TicketIssuer.at("portal", folder / "portal.pem", folder / "trust")
-        self.client = ArchiveClient(f"http://127.0.0.1:{port}", issuer, subject="archivist")
-
-    def is_ready(self) -> bool:
-        return self.client.http.json("GET", "/readyz")["status"] == "ready"
-
-    def job(self, kind: str, state: str, study_uid: str) -> dict[str, Any] | None:
-        found = self.client.jobs(kind=kind, state=state, study=study_uid)
-        return found[0] if found else None
-
-    def worker_pid(self) -> int:
-        """Return the Celery worker's first process, the leader of its process group."""
-        for pid in children(self.process.pid)[1:]:
-            title = Path(f"/proc/{pid}/cmdline").read_text()  # as Celery sets it
-            if "celeryd" in title and os.getpgid(pid) == pid:
-                return pid
-        raise AssertionError("no worker runs")
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.client.http.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +34,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             yield running
         finally:
             running.stop()
-
-
-def arrived(node: NodeStandIn, study_uid: str) -> dict[str, bytes]:
-    for number in range(3):
-        node.arrive(study_uid, f"{study_uid}.{number}", unlike(number))
-    return node.online(study_uid)
 
 
 def test_the_whole_circle_runs_by_itself_and_on_request(running):
@@ -155,8 +67,21 @@ def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_ends_onc
     assert copy["instances"] == 3 and copy["verified_at"]
 
 
+def test_a_running_job_is_cancelled_and_its_worker_goes_on_with_others(running):
+    node, study = running.node, "6.7.8"
+    node.delay_s = 1.0
+    arrived(node, study)
+    job = eventually(lambda: running.job("copy", "running", study))
+    eventually(lambda: node.called(f"GET /api/custody/studies/{study}/instances"))
+    assert running.client.act_on_job(job["id"], "cancel")["state"] == "cancelled"
+    node.delay_s = 0.0
+    arrived(node, "6.7.9")
+    eventually(lambda: running.job("copy", "done", "6.7.9"))
+    assert running.client.job(job["id"])["state"] == "cancelled"
+
+
 def test_sigterm_stops_every_process(running):
-    pids = children(running.process.pid)
+    pids = tree(running.process.pid)
     assert len(pids) >= 6  # supervisor, gunicorn and its workers, worker and its pool, beat
     running.stop()
     assert running.process.returncode == 0

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from archive_node.jobs import dispatch, states
+from archive_node.jobs import actions, dispatch, states
 from archive_node.models import Copy, KnownVault, Plan, Proof
 from archive_node.steps.migrate import migrate
 from archive_node.vault.tape import TapeLibrary
@@ -111,7 +111,7 @@ def test_a_plan_that_the_node_calls_void_ends_its_job_and_a_retry_makes_a_new_pl
     assert failed.state == "failed" and "void" in failed.error
     assert len(head.online(STUDY)) == 3
 
-    states.retry(failed, "archivist")
+    actions.act("retry", failed.id, "archivist")
     assert run_job("evict").state == "done"
     assert head.online(STUDY) == {}
 

@@ -179,6 +179,30 @@ ARCHIVE_CALLS = [
     (lambda c: c.request_job("copy", "CT", "1.2"), JOB, "POST", "/api/jobs", "archive.operate"),
     (lambda c: c.request_job("recall", "CT", "1.2"), JOB, "POST", "/api/jobs", "archive.recall"),
     (lambda c: c.retry_job(4), JOB, "POST", "/api/jobs/4/retry", "archive.operate"),
+    (lambda c: c.jobs_page(state="open", offset=9), {}, "GET", "/api/jobs?state=open&offset=9",
+     "archive.read"),
+    (lambda c: c.job(4), JOB, "GET", "/api/jobs/4", "archive.read"),
+    (lambda c: c.act_on_job(4, "priority", 20), JOB, "POST", "/api/jobs/4/priority",
+     "archive.operate"),
+    (lambda c: c.act_on_jobs("cancel", [1, 2]), {}, "POST", "/api/jobs/actions",
+     "archive.operate"),
+    (lambda c: c.windows(), {"windows": []}, "GET", "/api/windows", "archive.read"),
+    (lambda c: c.draw_window({"kind": "copy"}), {"window": {}}, "POST", "/api/windows",
+     "archive.operate"),
+    (lambda c: c.change_window(3, {}), {"window": {}}, "PUT", "/api/windows/3",
+     "archive.operate"),
+    (lambda c: c.remove_window(3), {}, "DELETE", "/api/windows/3", "archive.operate"),
+    (lambda c: c.volumes_and_missing(), {}, "GET", "/api/volumes", "archive.read"),
+    (lambda c: c.volume("v", "A/1", limit=5), {}, "GET", "/api/volumes/v/A%2F1?limit=5",
+     "archive.read"),
+    (lambda c: c.act_on_volume("v", "A1", "scrub"), JOB, "POST", "/api/volumes/v/A1/scrub",
+     "archive.operate"),
+    (lambda c: c.insert_volume("v", "A1", "A1"), {"volume": {}}, "POST",
+     "/api/volumes/v/A1/insert", "archive.operate"),
+    (lambda c: c.mount_requests(), {"requests": []}, "GET", "/api/mount-requests",
+     "archive.read"),
+    (lambda c: c.confirm_mount(7, "A1"), {}, "POST", "/api/mount-requests/7/confirm",
+     "archive.operate"),
     (lambda c: c.audit_lines("7"), {"records": []}, "GET", "/api/audit/lines?after=7&limit=500",
      "audit.read"),
 ]  # fmt: skip
@@ -199,6 +223,16 @@ def test_a_job_says_on_whose_behalf_it_is_asked_for(archive):
     with peer(says_json(JOB)) as served:
         assert archive(served).request_job("evict", "CT", "1.2") == {"id": 4}
     assert b'"requested_by":"archivist"' in served.asked[0].body
+
+
+def test_jobs_are_acted_on_by_number_or_by_what_they_are(archive):
+    with peer(says_json({})) as served:
+        archive(served).act_on_jobs("cancel", [1, 2])
+        archive(served).act_on_jobs("priority", priority=5, kind="copy", node="CT")
+    assert [json.loads(asked.body) for asked in served.asked] == [
+        {"action": "cancel", "ids": [1, 2]},
+        {"action": "priority", "kind": "copy", "node": "CT", "priority": 5},
+    ]
 
 
 def test_what_a_node_asks_of_its_peer_may_take_longer_than_what_it_knows_itself(keys):
