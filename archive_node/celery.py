@@ -18,6 +18,7 @@ from pacs_common import logs
 RUN_JOB = "archive.run_job"
 DISPATCH_DUE = "archive.dispatch_due"
 SCAN = "archive.scan"
+TELL_ALARMS = "archive.tell_alarms"
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
@@ -60,6 +61,11 @@ app.conf.update(
             "task": SCAN,
             "schedule": CONFIG.scan_s,
             "options": {"expires": CONFIG.scan_s},
+        },
+        "alarms": {
+            "task": TELL_ALARMS,
+            "schedule": CONFIG.dispatch_s,
+            "options": {"expires": CONFIG.dispatch_s},
         },
     },
 )

@@ -1,6 +1,7 @@
 """What the workers run: thin tasks that carry an id or nothing at all."""
 
-from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, app
+from archive_node import alarms
+from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, TELL_ALARMS, app
 from archive_node.jobs import dispatch, runner
 from archive_node.policy import scan
 
@@ -22,3 +23,9 @@ def dispatch_due() -> None:
 def scan_nodes() -> None:
     """Ask every node what it has, and make the jobs that the rules want."""
     scan.scan_all()
+
+
+@app.task(name=TELL_ALARMS)
+def tell_alarms() -> None:
+    """Tell by mail and webhook which alarms began and ended."""
+    alarms.tell_all()

@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Min
 from django.http import HttpRequest, JsonResponse
 
 from archive_node import library
+from archive_node.api import holds
 from archive_node.api.guard import ticketed
 from archive_node.api.jobs import as_json
 from archive_node.models import Copy, Job
@@ -59,6 +60,7 @@ def study(request: HttpRequest, ticket: Ticket, study_uid: str) -> JsonResponse:
         {
             "study_uid": uid,
             "copies": [_copy(copy) for copy in copies],
+            "holds": holds.of_study(uid),
             "jobs": [as_json(job) for job in jobs],
         }
     )
