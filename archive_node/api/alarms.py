@@ -18,7 +18,9 @@ def alarms(request: HttpRequest, ticket: Ticket) -> JsonResponse:
     """List the alarms that last, newest first; with `ended=1` those that are over, too."""
     with_ended = asked.number("ended", request.GET.get("ended") or "0", 0, 1)
     rows = Alarm.objects.all() if with_ended else Alarm.objects.filter(ended_at=None)
-    return JsonResponse({"alarms": [as_json(row) for row in asked.page(rows.order_by("-id"), request.GET)]})
+    return JsonResponse(
+        {"alarms": [as_json(row) for row in asked.page(rows.order_by("-id"), request.GET)]}
+    )
 
 
 @ticketed(POST="archive.operate")
