@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -21,6 +21,7 @@ from pacs_common import errors
 
 LOG = logging.getLogger(__name__)
 MOST = 50  # in one round
+NEWS = timedelta(days=1)  # what ended before was nobody's to tell: no mail server was set
 Send = Callable[[Sequence[Alarm]], None]
 
 
@@ -54,7 +55,8 @@ def _tell(field: str, send: Send, most: int) -> bool:
 
 def _untold(field: str):
     began, ended = Q(**{field: None}), Q(**{f"{field}__lt": F("ended_at")})
-    return Alarm.objects.filter(began | ended).order_by("id")
+    is_news = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - NEWS)
+    return Alarm.objects.filter(began | ended, is_news).order_by("id")
 
 
 def _note(field: str, alarm: Alarm, now: datetime) -> None:

@@ -98,7 +98,7 @@ def _read(told: dict[str, Any]) -> Rule:
         reason=asked.text(told, "reason", 200, empty=True),
         vault=asked.text(told, "vault", 32, empty=True),
         enabled=told.get("enabled", True),
-        conditions=told.get("conditions") or {},
+        conditions={} if told.get("conditions") is None else told["conditions"],
     )
     conditions.read(found.conditions, nodes.names())
     if not isinstance(found.enabled, bool):
