@@ -342,6 +342,25 @@ class Migration(migrations.Migration):
             model_name='copy',
             index=models.Index(condition=models.Q(('bad_since__isnull', False)), fields=['node', 'study_uid'], name='copy_bad'),
         ),
+        migrations.AddField(
+            model_name='studyfacts',
+            name='department_key',
+            field=models.CharField(default='', help_text='Folded, for rules.', max_length=400),
+        ),
+        migrations.AddField(
+            model_name='studyfacts',
+            name='description_key',
+            field=models.CharField(default='', help_text='Folded, for rules.', max_length=400),
+        ),
+        migrations.AddField(
+            model_name='studyfacts',
+            name='is_proven',
+            field=models.BooleanField(default=False, help_text='No doubt since a scan found all of it proven in every required vault.'),
+        ),
+        migrations.AddIndex(
+            model_name='studyfacts',
+            index=models.Index(condition=models.Q(('is_proven', False)), fields=['node', 'last_arrival_at'], name='facts_unproven'),
+        ),
         migrations.AddIndex(
             model_name='studyfacts',
             index=models.Index(condition=models.Q(('online__gt', 0)), fields=['node', 'study_uid'], name='facts_online'),

@@ -18,6 +18,8 @@ class StudyFacts(models.Model):
     department = models.CharField(max_length=200, default="")
     study_date = models.CharField(max_length=8, default="")
     description = models.CharField(max_length=200, default="")
+    department_key = models.CharField(max_length=400, default="", help_text="Folded, for rules.")
+    description_key = models.CharField(max_length=400, default="", help_text="Folded, for rules.")
     instances = models.PositiveIntegerField(default=0)
     online = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
@@ -30,6 +32,10 @@ class StudyFacts(models.Model):
     quarantined = models.PositiveIntegerField(default=0)
     incomplete = models.BooleanField(default=False, help_text="A transfer of it did not end well.")
     held = models.BooleanField(default=False, help_text="The node itself holds it.")
+    is_proven = models.BooleanField(
+        default=False,
+        help_text="No doubt since a scan found all of it proven in every required vault.",
+    )
     seen_at = models.DateTimeField(null=True)
     first_seen_at = models.DateTimeField(null=True)
     recalled_at = models.DateTimeField(null=True)
@@ -40,6 +46,11 @@ class StudyFacts(models.Model):
                 fields=["node", "study_uid"],
                 condition=models.Q(online__gt=0),
                 name="facts_online",
+            ),
+            models.Index(
+                fields=["node", "last_arrival_at"],
+                condition=models.Q(is_proven=False),
+                name="facts_unproven",
             ),
             models.Index(fields=["patient_issuer", "patient_id"], name="facts_patient"),
             models.Index(fields=["node", "last_arrival_at"], name="facts_arrival"),

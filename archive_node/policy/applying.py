@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from archive_node import library
@@ -18,12 +19,15 @@ MOST_OPEN = 2000
 
 def copy_what_is_quiet(node: str, asked: Rules) -> None:
     """Ask for the copies that requirement or a rule wants, in each vault, the oldest first."""
-    ruled = {rule.vault for rule in asked.rules if rule.action == COPY}
     for vault in library.specs():
+        rows = selection.to_copy(node, vault, asked.policy, asked.now)
         if vault in asked.policy.required:
-            _copy(node, vault, asked, selection.to_copy(node, vault, asked.policy, asked.now))
-        elif vault in ruled:
-            _copy(node, vault, asked, _meant(node, vault, asked))
+            _copy(node, vault, asked, rows)
+            continue
+        ruled = [rule for rule in asked.rules if rule.action == COPY and rule.vault == vault]
+        if ruled:
+            meant = selection.meant(replace(asked, rules=ruled), COPY)
+            _copy(node, vault, asked, rows.filter(meant))
 
 
 def recall_by_rules(node: str, disk: dict[str, Any], asked: Rules) -> None:
@@ -43,16 +47,6 @@ def recall_by_rules(node: str, disk: dict[str, Any], asked: Rules) -> None:
                 break
             found.append(facts.study_uid)
         request_all(RECALL, node, found, RULE)
-
-
-def _meant(node: str, vault: str, asked: Rules) -> Any:
-    """Return what some rule may want copied to a vault that is not required."""
-    rows = selection.to_copy(node, vault, asked.policy, asked.now)
-    perhaps = rows.none()
-    for rule in asked.rules:
-        if rule.action == COPY and rule.vault == vault:
-            perhaps |= rows.filter(selection.described(rule.conditions, asked.now))
-    return perhaps
 
 
 def _copy(node: str, vault: str, asked: Rules, rows: Any) -> None:

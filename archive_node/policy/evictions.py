@@ -56,9 +56,10 @@ def proposal(node: str, disk: dict[str, Any], asked: Rules, besides_bytes: int =
     chosen = list(_due(node, asked))
     taken = {facts.study_uid for facts, _ in chosen}
     left = wanted - sum(facts.online_bytes for facts, _ in chosen)
-    candidates = (facts for facts in may_go(node, asked) if facts.study_uid not in taken)
-    space = rules.least_recently_used(candidates, left)
-    chosen = [*chosen, *((facts, SPACE) for facts in space)][:MOST_STUDIES]
+    if left > 0:
+        candidates = (facts for facts in may_go(node, asked) if facts.study_uid not in taken)
+        space = rules.least_recently_used(candidates, left)
+        chosen = [*chosen, *((facts, SPACE) for facts in space)][:MOST_STUDIES]
     return Proposal(_why(usable, free, wanted, excess, asked), wanted, chosen)
 
 
@@ -70,9 +71,7 @@ def usable_bytes(disk: dict[str, Any]) -> tuple[int, int]:
 
 def may_go(node: str, asked: Rules) -> Iterator[Facts]:
     """Yield what may be evicted now and nobody has asked for yet, the longest unused first."""
-    rows = selection.evictable(node, asked.policy, asked.now)
-    free = selection.unasked(rows, Job.Kind.EVICT, asked.now)
-    return _going(free, asked)
+    return _going(selection.longest_unused(node, asked)[: 2 * MOST_STUDIES], asked)
 
 
 def consider(node: str, disk: dict[str, Any], asked: Rules, besides_bytes: int = 0) -> None:
@@ -143,24 +142,16 @@ def _going(rows: QuerySet[StudyFacts], asked: Rules) -> Iterator[Facts]:
 
 def _due(node: str, asked: Rules) -> Iterator[tuple[Facts, str]]:
     """Yield what shall go by its age or by a rule, whatever the disk."""
-    wanted = Q()
+    wanted = selection.meant(asked, EVICT)
     days = asked.policy.evict_after_days
     if days > 0:
         wanted |= Q(used_at__lte=asked.now - timedelta(days=days))
-    for rule in asked.rules:
-        if rule.action == EVICT:
-            wanted |= selection.described(rule.conditions, asked.now) or Q(online__gt=0)
-    if not wanted:
+    elif not any(rule.action == EVICT for rule in asked.rules):
         return
-    rows = selection.evictable(node, asked.policy, asked.now).filter(wanted)
-    number = 0
-    for facts in _going(selection.unasked(rows, Job.Kind.EVICT, asked.now), asked):
+    for facts in _going(selection.longest_unused(node, asked).filter(wanted)[:MOST_STUDIES], asked):
         decision = asked.due(facts)
         if decision is not None:
             yield facts, decision.why
-            number += 1
-        if number == MOST_STUDIES:
-            return
 
 
 def _under_way_bytes(node: str) -> int:

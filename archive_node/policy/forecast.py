@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import TruncDate
 
-from archive_node.models import Copy, DayOfDisk, Hold, StudyFacts
+from archive_node.models import Copy, DayOfDisk, StudyFacts
 from archive_node.policy import selection
 from archive_node.policy.evictions import usable_bytes
-from archive_node.policy.rules import HOLD, RECALL, Rules
+from archive_node.policy.rules import Rules
 
 FOREVER = timedelta(days=36_500)
 
@@ -31,41 +30,13 @@ def full_at(disk: dict[str, Any], arrivals: dict[str, Any], now: datetime) -> da
 
 def amounts(node: str, asked: Rules) -> dict[str, int]:
     """Return the bytes on a node's disk that may go now, are not proven, and are held."""
-    evictable = selection.evictable(node, asked.policy, asked.now)
-    kept = _size(evictable) and _kept_bytes(evictable, asked, (HOLD, RECALL))
-    unproven = Q()
-    for vault in asked.policy.required:
-        unproven |= ~selection.proven(vault)
-    rows = selection.online(node)
-    holds = Hold.objects.filter(
-        node=OuterRef("node"), study_uid=OuterRef("study_uid"), released_at=None
-    )
-    by_person = Q(Exists(holds)) | Q(held=True)
-    held = _size(rows.filter(by_person)) + _kept_bytes(rows.exclude(by_person), asked, (HOLD,))
-    return {
-        "evictable_bytes": _size(evictable) - kept,
-        "unproven_bytes": _size(rows.filter(unproven)) if unproven else 0,
-        "held_bytes": held,
+    asked_for = {
+        "evictable_bytes": selection.evictable(node, asked),
+        "unproven_bytes": Q(is_proven=False),
+        "held_bytes": selection.held(node, asked),
     }
-
-
-def _size(rows: Any) -> int:
-    return rows.order_by().aggregate(sum=Sum("online_bytes"))["sum"] or 0
-
-
-def _kept_bytes(rows: Any, asked: Rules, actions: Iterable[str]) -> int:
-    """Return the bytes of the rows that a rule with one of these actions speaks of."""
-    meant = [rule for rule in asked.rules if rule.action in actions]
-    perhaps = Q()
-    for rule in meant:
-        perhaps |= selection.described(rule.conditions, asked.now) or Q(online__gt=0)
-    if not meant:
-        return 0
-    return sum(
-        facts.online_bytes
-        for facts in selection.facts(rows.filter(perhaps).iterator(selection.PAGE))
-        if any(rule.conditions.met_by(facts, asked.now) for rule in meant)
-    )
+    sums = {name: Sum("online_bytes", filter=which) for name, which in asked_for.items()}
+    return {name: size or 0 for name, size in selection.online(node).aggregate(**sums).items()}
 
 
 def note_day(node: str, disk: dict[str, Any], now: datetime) -> None:

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from archive_node.catalogue import doubt
 from archive_node.models import NodeState, Proof, StudyFacts
+from archive_node.ruling.conditions import day_of, folded
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
 from pacs_common.uids import Uid
@@ -121,17 +122,21 @@ def _doubt_what_counts_anew(name: str, rows: list[StudyFacts]) -> None:
 
 
 def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:
+    department = (facts.get("department") or "")[:200]
+    description = (facts["description"] or "")[:200]
     return StudyFacts(
         node=name,
         study_uid=Uid.parse(facts["study_uid"], "Study Instance UID"),
         patient_issuer=(facts["patient_key"]["issuer"] or "")[:200],
         patient_id=(facts["patient_key"]["id"] or "")[:200],
-        birth_date=(facts.get("birth_date") or "")[:8],
-        modalities="\\".join(facts["modalities"])[:200],
+        birth_date=_date(facts.get("birth_date")),
+        modalities="\\".join(facts["modalities"]).upper()[:200],
         body_parts="\\".join(facts.get("body_parts") or ())[:200],
-        department=(facts.get("department") or "")[:200],
-        study_date=(facts["study_date"] or "")[:8],
-        description=(facts["description"] or "")[:200],
+        department=department,
+        department_key=folded(department)[:400],
+        study_date=_date(facts["study_date"]),
+        description=description,
+        description_key=folded(description)[:400],
         instances=int(facts["instances"]),
         online=int(facts["online"]),
         size_bytes=int(facts["size_bytes"]),
@@ -144,9 +149,15 @@ def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:
         quarantined=int(facts["quarantined"]),
         incomplete=bool(facts.get("incomplete", False)),
         held=bool(facts.get("held", False)),
+        is_proven=False,  # until the proofs of its revision are looked for
         seen_at=now,
         first_seen_at=now,  # kept where the row is there already
     )
+
+
+def _date(told: str | None) -> str:
+    """Return a DICOM date, or nothing where it is none: such dates are compared as texts."""
+    return told if told and day_of(told) else ""
 
 
 def _moment(text: str) -> datetime:

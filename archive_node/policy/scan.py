@@ -71,6 +71,7 @@ def apply_rules(name: str, disk: dict[str, Any], arrivals: dict[str, Any], now: 
     Asks the database alone: this is what a scan costs beside a catalogue of any size.
     """
     asked = rules_of(name, now)
+    selection.settle_proofs(name, asked.policy)
     applying.copy_what_is_quiet(name, asked)
     applying.recall_by_rules(name, disk, asked)
     relief.consider(name, disk, asked)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, F, Min, OuterRef, Q
+from django.db.models import Count, Exists, F, Min, OuterRef
 
 from archive_node import alarms, library
 from archive_node.models import CopiedInstance, Copy, EvictionList, Job, NodeState, StudyFacts
@@ -53,10 +53,7 @@ def watch_disk(node: str, disk: dict[str, Any], policy: Policy, now: datetime) -
 
 def watch_copies(node: str, policy: Policy, now: datetime) -> None:
     """Alarm where a study has been quiet for long and still lacks a required copy."""
-    unproven = Q()
-    for vault in policy.required:
-        unproven |= ~selection.proven(vault)
-    rows = selection.online(node).filter(unproven) if unproven else StudyFacts.objects.none()
+    rows = selection.online(node).filter(is_proven=False)
     oldest = rows.aggregate(oldest=Min("last_arrival_at"))["oldest"]
     behind = timedelta(hours=settings.ARCHIVE.alarm_behind_h, seconds=policy.quiet_s)
     if oldest is not None and now - oldest > behind:
