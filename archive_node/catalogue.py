@@ -7,7 +7,7 @@ from collections.abc import Collection
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from archive_node.models import CopiedInstance, Copy, Proof
+from archive_node.models import CopiedInstance, Copy, Proof, StudyFacts
 
 Key = tuple[str, str]  # SOP Instance UID and stored_sha256
 Held = dict[Key, CopiedInstance]
@@ -45,6 +45,7 @@ def doubt(node: str, study_uid: str, vault: str = "") -> None:
     """Note that something of a study is not proven (in one vault): it is copied again first."""
     proofs = Proof.objects.filter(node=node, study_uid=study_uid)
     (proofs.filter(vault=vault) if vault else proofs).delete()
+    StudyFacts.objects.filter(node=node, study_uid=study_uid).update(is_proven=False)
 
 
 def note_verified(node: str, study_uid: str, vault: str, revision: int) -> None:

@@ -21,6 +21,7 @@ SCAN = "archive.scan"
 TIDY = "archive.tidy"
 
 _TIDY_S = 3600.0
+TELL_ALARMS = "archive.tell_alarms"
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
@@ -70,6 +71,11 @@ app.conf.update(
             "options": {"expires": CONFIG.scan_s},
         },
         "tidy": {"task": TIDY, "schedule": _TIDY_S, "options": {"expires": _TIDY_S}},
+        "alarms": {
+            "task": TELL_ALARMS,
+            "schedule": CONFIG.dispatch_s,
+            "options": {"expires": CONFIG.dispatch_s},
+        },
     },
 )
 

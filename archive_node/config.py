@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from archive_node import time_zone, vault_setting
+from archive_node import alarm_setting, time_zone, vault_setting
+from archive_node.alarm_setting import AlarmSetting
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common.env import Env, SettingError
 
@@ -15,7 +16,7 @@ _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")  # it names folders
 
 
 @dataclass(frozen=True)
-class ArchiveConfig:
+class ArchiveConfig(AlarmSetting):
     """Everything that the archive is told; sizes in bytes, times in seconds."""
 
     data_dir: Path
@@ -33,9 +34,12 @@ class ArchiveConfig:
     evict_after_days: float
     high_watermark: float
     low_watermark: float
+    least_age_days: float
+    evict_approval: bool
     volume_bytes: int
     drives: int
     scan_s: float
+    full_scan_s: float
     dispatch_s: float
     lease_s: float
     jobs_at_once: int
@@ -130,6 +134,12 @@ def read(env: Env) -> ArchiveConfig:
             "Used part of a node's disk, its reserve left out, that ends eviction.",
             high=1,
         ),
+        least_age_days=env.number(
+            "PACS_EVICT_LEAST_AGE_DAYS", 0.0, "Nothing that arrived within so many days is evicted."
+        ),
+        evict_approval=env.boolean(
+            "PACS_EVICT_APPROVAL", False, "A person approves each list of what is to be evicted."
+        ),
         volume_bytes=env.integer(
             "PACS_VOLUME_BYTES",
             35 * 10**9,
@@ -144,6 +154,11 @@ def read(env: Env) -> ArchiveConfig:
             high=100,
         ),
         scan_s=env.number("PACS_SCAN_S", 30.0, "Time between two scans of the nodes.", low=0.1),
+        full_scan_s=env.number(
+            "PACS_FULL_SCAN_S",
+            3600.0,
+            "Time between two scans of all that a node has; others ask for what changed.",
+        ),
         dispatch_s=env.number(
             "PACS_DISPATCH_S", 30.0, "Time between two sendings of due jobs.", low=0.1
         ),
@@ -167,6 +182,7 @@ def read(env: Env) -> ArchiveConfig:
                 "Zone of the hours in which jobs run, like Europe/Paris; empty: the machine's.",
             )
         ),
+        **vars(alarm_setting.read(env)),
     )
     if config.low_watermark > config.high_watermark:
         raise SettingError("PACS_LOW_WATERMARK", "is above PACS_HIGH_WATERMARK")

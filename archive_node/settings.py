@@ -31,4 +31,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     DATABASES["default"]["TEST"] = {"NAME": str(CONFIG.data_dir / "test-archive.sqlite3")}
 
+EMAIL_HOST, EMAIL_PORT = CONFIG.smtp_host, CONFIG.smtp_port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = CONFIG.smtp_user, CONFIG.smtp_password
+EMAIL_USE_TLS, EMAIL_USE_SSL = CONFIG.smtp_tls == "starttls", CONFIG.smtp_tls == "tls"
+EMAIL_TIMEOUT = 10
+
 LOGGING = logs.configuration(CONFIG.log_level, CONFIG.log_dir)

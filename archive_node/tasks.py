@@ -1,6 +1,7 @@
 """What the workers run: thin tasks that carry an id or nothing at all."""
 
-from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, TIDY, app
+from archive_node import alarms
+from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, TELL_ALARMS, TIDY, app
 from archive_node.jobs import dispatch, mounts, moves, pruning, runner
 from archive_node.policy import scan
 
@@ -33,3 +34,9 @@ def tidy() -> None:
     """Remove the rows of jobs that ended long ago, and requests that nobody waits for."""
     pruning.prune()
     mounts.end_unwanted()
+
+
+@app.task(name=TELL_ALARMS)
+def tell_alarms() -> None:
+    """Tell by mail and webhook which alarms began and ended."""
+    alarms.tell_all()

@@ -1,42 +1,83 @@
-"""How the archive is: for the portal (with a ticket), for monitors (without)."""
+"""How the archive is, for the portal: vaults, jobs, nodes, policy, what must be looked at."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
-from django.db import DatabaseError, connection
-from django.db.models import Count, Sum
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from django.db.models import Count
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 
 from archive_node import library, nodes
-from archive_node.api.guard import monitored, ticketed
-from archive_node.models import Copy, Job, NodeState
-from archive_node.policy.scan import current_policy
-from archive_node.vault.base import Vault
+from archive_node.api.guard import ticketed
+from archive_node.models import Alarm, EvictionList, Job, MountRequest, NodeState
+from archive_node.policy.decided import policy_of
+from archive_node.policy.forecast import full_at
+from archive_node.vault.base import Vault, VolumeState
 from pacs_common import VERSION
 from pacs_common.tickets import Ticket
+
+AMOUNTS = ("evictable_bytes", "unproven_bytes", "held_bytes")
 
 
 @ticketed(GET="archive.read")
 def status(request: HttpRequest, ticket: Ticket) -> JsonResponse:
-    """Show vaults, job counts, nodes as last seen, and the policy in force."""
+    """Show vaults, job counts, nodes as last seen, the settings' policy, and open questions."""
     found, missing = library.answering()
+    policy = policy_of()
     return JsonResponse(
         {
             "name": "archive",
             "version": VERSION,
             "vaults": [*map(_vault_account, found), *map(_missing, missing.items())],
-            "jobs": _job_counts(),
-            "nodes": [_node(name) for name in nodes.names()],
-            "policy": dataclasses.asdict(current_policy()),
+            "jobs": job_counts(),
+            "nodes": [node_as_json(name) for name in nodes.names()],
+            "policy": {
+                "quiet_s": policy.quiet_s,
+                "evict_after_days": policy.evict_after_days,
+                "high_watermark": policy.high_watermark,
+                "low_watermark": policy.low_watermark,
+            },
+            "alarms": open_alarms(),
+            "mount_requests": MountRequest.objects.filter(ended_at=None).count(),
+            "eviction_lists": EvictionList.objects.filter(
+                state=EvictionList.State.PROPOSED
+            ).count(),
         }
     )
+
+
+def node_as_json(name: str) -> dict[str, Any]:
+    """Return a node as last scanned, its policy, and what of it may go; sizes in bytes."""
+    state = NodeState.objects.filter(name=name).first() or NodeState(name=name)
+    policy = policy_of(name)
+    until = full_at(state.disk, state.arrivals, timezone.now())
+    return {
+        "name": name,
+        "reachable": state.reachable,
+        "last_scan_at": state.last_scan_at.isoformat() if state.last_scan_at else None,
+        "error": state.error,
+        "studies": state.studies,
+        "disk": state.disk,
+        "high_watermark": policy.high_watermark,
+        "low_watermark": policy.low_watermark,
+        "least_age_days": policy.least_age_days,
+        "approval": policy.approval,
+        **{amount: state.amounts.get(amount, 0) for amount in AMOUNTS},
+        "full_at": until.isoformat() if until else None,
+    }
+
+
+def job_counts() -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    counted = Job.objects.values("state").annotate(number=Count("id"))
+    return dict.fromkeys(Job.State.values, 0) | {row["state"]: row["number"] for row in counted}
+
+
+def open_alarms() -> dict[str, int]:
+    """Return how many alarms last, by their level."""
+    counted = Alarm.objects.filter(ended_at=None).values("level").annotate(number=Count("id"))
+    return dict.fromkeys(Alarm.Level.values, 0) | {row["level"]: row["number"] for row in counted}
 
 
 def _vault_account(vault: Vault) -> dict[str, Any]:
@@ -49,6 +90,7 @@ def _vault_account(vault: Vault) -> dict[str, Any]:
         "volumes": len(volumes),
         "used_bytes": sum(volume.used_bytes for volume in volumes),
         "capacity_bytes": sum(volume.capacity_bytes for volume in volumes),
+        "shelf": sum(volume.state == VolumeState.EXPORTED for volume in volumes),
         "problem": "",
     }
 
@@ -56,108 +98,6 @@ def _vault_account(vault: Vault) -> dict[str, Any]:
 def _missing(name_and_why: tuple[str, str]) -> dict[str, Any]:
     name, why = name_and_why
     spec = library.specs()[name]
-    return {
-        "name": name,
-        "kind": spec.kind,
-        "required": spec.is_required,
-        "drives": 0,
-        "volumes": 0,
-        "used_bytes": 0,
-        "capacity_bytes": 0,
-        "problem": why,
-    }
-
-
-@monitored
-def healthz(request: HttpRequest) -> JsonResponse:
-    """Say that the process lives."""
-    return JsonResponse({"status": "ok"})
-
-
-@monitored
-def readyz(request: HttpRequest) -> JsonResponse:
-    """Say whether the archive can work, and why not."""
-    checks = {"database": _database, "vault": _vault, "broker": _broker}
-    reasons = {name: reason for name, check in checks.items() if (reason := check())}
-    word = "not ready" if reasons else "ready"
-    return JsonResponse({"status": word, "reasons": reasons}, status=503 if reasons else 200)
-
-
-@monitored
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Show gauges, computed from the database at this moment (any process gives the same)."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Gauges())
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
-def _job_counts() -> dict[str, int]:
-    counted = Job.objects.values("state").annotate(number=Count("id"))
-    return dict.fromkeys(Job.State.values, 0) | {row["state"]: row["number"] for row in counted}
-
-
-def _node(name: str) -> dict[str, Any]:
-    state = NodeState.objects.filter(name=name).first() or NodeState(name=name)
-    return {
-        "name": name,
-        "reachable": state.reachable,
-        "last_scan_at": state.last_scan_at.isoformat() if state.last_scan_at else None,
-        "error": state.error,
-        "studies": state.studies,
-        "disk": state.disk,
-    }
-
-
-def _database() -> str:
-    try:
-        connection.ensure_connection()
-        Job.objects.exists()
-    except DatabaseError as error:
-        return f"the database does not answer: {error}"
-    return ""
-
-
-def _vault() -> str:
-    try:
-        _, missing = library.answering()
-    except DatabaseError:
-        return "the database does not say which vaults there are"
-    return "; ".join(f"{name}: {why}" for name, why in missing.items())
-
-
-def _broker() -> str:
-    config = settings.ARCHIVE
-    if not config.broker_url.startswith("filesystem"):
-        return ""
-    messages = config.broker_dir / "messages"
-    return "" if os.access(messages, os.W_OK | os.X_OK) else f"{messages} is not writable"
-
-
-class _Gauges:
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Yield the gauges."""
-        jobs = GaugeMetricFamily("argens_archive_jobs", "Jobs by state.", labels=["state"])
-        for state, number in _job_counts().items():
-            jobs.add_metric([state], number)
-        yield jobs
-        reachable = GaugeMetricFamily(
-            "argens_archive_node_reachable", "Whether the last scan was answered.", labels=["node"]
-        )
-        for name in nodes.names():
-            reachable.add_metric([name], float(_node(name)["reachable"]))
-        yield reachable
-        yield from self._copies()
-
-    def _copies(self) -> Iterable[GaugeMetricFamily]:
-        counted = {
-            "verified": Copy.objects.filter(verified_at__isnull=False),
-            "unverified": Copy.objects.filter(verified_at=None, bad_since=None),
-            "bad": Copy.objects.filter(bad_since__isnull=False),
-        }
-        number = GaugeMetricFamily("argens_archive_copies", "Copies.", labels=["proof"])
-        size = GaugeMetricFamily("argens_archive_copy_bytes", "Bytes of copies.", labels=["proof"])
-        for proof, copies in counted.items():
-            number.add_metric([proof], copies.count())
-            size.add_metric([proof], copies.aggregate(sum=Sum("size_bytes"))["sum"] or 0)
-        yield number
-        yield size
+    empty = dict.fromkeys(("drives", "volumes", "used_bytes", "capacity_bytes", "shelf"), 0)
+    about = {"name": name, "kind": spec.kind, "required": spec.is_required}
+    return about | empty | {"problem": why}

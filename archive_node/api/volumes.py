@@ -9,12 +9,13 @@ from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, JsonResponse
 
 from archive_node import alarms, library, trail
+from archive_node.api import holds
 from archive_node.api.asked import page
 from archive_node.api.guard import body, ticketed
 from archive_node.api.job_json import all_as_json, as_json, iso
 from archive_node.api.jobs import for_volume
 from archive_node.jobs import dispatch, mounts, retirement
-from archive_node.models import Copy, Hold, Job
+from archive_node.models import Copy, Job
 from archive_node.steps import suspicion
 from archive_node.vault.base import Vault, Volume, VolumeState
 from pacs_common import errors
@@ -97,13 +98,12 @@ def study(request: HttpRequest, ticket: Ticket, study_uid: str) -> JsonResponse:
     """Show a study's copies, holds and jobs (none where the archive does not know it)."""
     uid = Uid.parse(study_uid, "study UID")
     copies = Copy.objects.filter(study_uid=uid).order_by("written_at", "id")
-    holds = Hold.objects.filter(study_uid=uid, released_at=None).order_by("id")
     jobs = Job.objects.filter(study_uid=uid).order_by("-id")[:MOST_JOBS]
     return JsonResponse(
         {
             "study_uid": uid,
             "copies": [_copy(copy) for copy in copies],
-            "holds": [_hold(hold) for hold in holds],
+            "holds": holds.of_study(uid),
             "jobs": all_as_json(list(jobs)),
         }
     )
@@ -199,16 +199,4 @@ def _copy(copy: Copy) -> dict[str, Any]:
         "verified_at": iso(copy.verified_at),
         "scrubbed_at": iso(copy.scrubbed_at),
         "problem": copy.problem,
-    }
-
-
-def _hold(hold: Hold) -> dict[str, Any]:
-    return {
-        "id": hold.id,
-        "node": hold.node,
-        "study_uid": hold.study_uid,
-        "kind": hold.kind,
-        "reason": hold.reason,
-        "held_at": iso(hold.held_at),
-        "held_by": hold.held_by,
     }

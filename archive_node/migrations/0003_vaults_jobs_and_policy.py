@@ -39,7 +39,8 @@ class Migration(migrations.Migration):
                 ('ended_at', models.DateTimeField(null=True)),
                 ('acknowledged_at', models.DateTimeField(null=True)),
                 ('acknowledged_by', models.CharField(blank=True, default='', max_length=200)),
-                ('told_at', models.DateTimeField(help_text='When mail and webhook took it.', null=True)),
+                ('mailed_at', models.DateTimeField(help_text='When the mail server last took it.', null=True)),
+                ('posted_at', models.DateTimeField(help_text='When the webhook last took it.', null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -67,6 +68,7 @@ class Migration(migrations.Migration):
                 ('held_by', models.CharField(max_length=200)),
                 ('released_at', models.DateTimeField(null=True)),
                 ('released_by', models.CharField(blank=True, default='', max_length=200)),
+                ('told_at', models.DateTimeField(help_text='When the node took it, or its release.', null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -305,6 +307,72 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='proof',
             constraint=models.UniqueConstraint(fields=('node', 'study_uid', 'vault'), name='one_proof_of_a_study_in_a_vault'),
+        ),
+        migrations.CreateModel(
+            name='DayOfDisk',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('node', models.CharField(max_length=32)),
+                ('day', models.DateField()),
+                ('used_bytes', models.PositiveBigIntegerField()),
+                ('total_bytes', models.PositiveBigIntegerField()),
+            ],
+        ),
+        migrations.AddField(
+            model_name='nodestate',
+            name='amounts',
+            field=models.JSONField(default=dict, help_text='Bytes that may go, that may not, and why.'),
+        ),
+        migrations.AddField(
+            model_name='nodestate',
+            name='changes_since',
+            field=models.CharField(blank=True, default='', help_text='What the node is asked for next: since.', max_length=64),
+        ),
+        migrations.AddField(
+            model_name='nodestate',
+            name='pass_after',
+            field=models.CharField(blank=True, default='', max_length=64),
+        ),
+        migrations.AddField(
+            model_name='nodestate',
+            name='pass_began_at',
+            field=models.DateTimeField(help_text='Of a full pass under way.', null=True),
+        ),
+        migrations.AddField(
+            model_name='nodestate',
+            name='silent_since',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddIndex(
+            model_name='copy',
+            index=models.Index(condition=models.Q(('bad_since__isnull', False)), fields=['node', 'study_uid'], name='copy_bad'),
+        ),
+        migrations.AddField(
+            model_name='studyfacts',
+            name='department_key',
+            field=models.CharField(default='', help_text='Folded, for rules.', max_length=400),
+        ),
+        migrations.AddField(
+            model_name='studyfacts',
+            name='description_key',
+            field=models.CharField(default='', help_text='Folded, for rules.', max_length=400),
+        ),
+        migrations.AddField(
+            model_name='studyfacts',
+            name='is_proven',
+            field=models.BooleanField(default=False, help_text='No doubt since a scan found all of it proven in every required vault.'),
+        ),
+        migrations.AddIndex(
+            model_name='studyfacts',
+            index=models.Index(condition=models.Q(('is_proven', False)), fields=['node', 'last_arrival_at'], name='facts_unproven'),
+        ),
+        migrations.AddIndex(
+            model_name='studyfacts',
+            index=models.Index(condition=models.Q(('online__gt', 0)), fields=['node', 'study_uid'], name='facts_online'),
+        ),
+        migrations.AddConstraint(
+            model_name='dayofdisk',
+            constraint=models.UniqueConstraint(fields=('node', 'day'), name='one_row_for_each_day_of_a_disk'),
         ),
         migrations.RunPython(carry_over, migrations.RunPython.noop),
         migrations.RemoveField(

@@ -4,7 +4,7 @@ from archive_node.models.alarms import Alarm
 from archive_node.models.audit import AuditLine
 from archive_node.models.catalogue import CopiedInstance, Copy, KnownVault, MountRequest, Proof
 from archive_node.models.evictions import EvictionList, ListedStudy, Plan
-from archive_node.models.facts import NodeState, StudyFacts
+from archive_node.models.facts import DayOfDisk, NodeState, StudyFacts
 from archive_node.models.jobs import Job
 from archive_node.models.policy import Hold, NodePolicy, Rule, Window
 
@@ -13,6 +13,7 @@ __all__ = [
     "AuditLine",
     "CopiedInstance",
     "Copy",
+    "DayOfDisk",
     "EvictionList",
     "Hold",
     "Job",

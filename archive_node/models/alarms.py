@@ -22,7 +22,8 @@ class Alarm(models.Model):
     ended_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=200, blank=True, default="")
-    told_at = models.DateTimeField(null=True, help_text="When mail and webhook took it.")
+    mailed_at = models.DateTimeField(null=True, help_text="When the mail server last took it.")
+    posted_at = models.DateTimeField(null=True, help_text="When the webhook last took it.")
 
     class Meta:
         constraints = [

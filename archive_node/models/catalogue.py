@@ -28,6 +28,11 @@ class Copy(models.Model):
         indexes = [
             models.Index(fields=["node", "study_uid"], name="copy_study"),
             models.Index(fields=["vault", "volume"], name="copy_volume"),
+            models.Index(
+                fields=["node", "study_uid"],
+                condition=models.Q(bad_since__isnull=False),
+                name="copy_bad",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -41,6 +41,7 @@ class Hold(models.Model):
     held_by = models.CharField(max_length=200)
     released_at = models.DateTimeField(null=True)
     released_by = models.CharField(max_length=200, blank=True, default="")
+    told_at = models.DateTimeField(null=True, help_text="When the node took it, or its release.")
 
     class Meta:
         constraints = [

@@ -1,68 +1,166 @@
-"""When a study is copied, and what is evicted: pure functions of facts, policy and time."""
+"""What becomes of a study: pure functions of facts, policy, rules and time.
+
+Hold beats age, age beats space: what is held, open, quarantined, incomplete, young or not proven
+in every required vault is never evicted, whatever a rule or a full disk wants.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from archive_node.ruling.conditions import Conditions
+from archive_node.ruling.facts import Facts
+
+HOLD, EVICT, COPY, RECALL, NOTHING = "hold", "evict", "copy", "recall", "nothing"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What the hospital decided."""
+    """What the hospital decided for one node; watermarks are parts of its usable disk."""
 
     quiet_s: float
     evict_after_days: float
     high_watermark: float
     low_watermark: float
+    least_age_days: float = 0.0
+    approval: bool = False
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A study as its node last described it, and up to which revision it is proven here."""
+class Rule:
+    """Studies that meet the conditions, and what then happens to them."""
 
-    study_uid: str
-    online: int
-    online_bytes: int
-    revision: int
-    digests_ready: bool
-    last_arrival_at: datetime
-    quarantined: int = 0
-    last_access_at: datetime | None = None
-    recalled_at: datetime | None = None
-    verified_revision: int | None = None
-
-    @property
-    def is_proven(self) -> bool:
-        """True where every instance that the node has of it has a verified copy."""
-        return self.verified_revision == self.revision
-
-    @property
-    def is_evictable(self) -> bool:
-        """True where it is proven and more is online than what waits for a quarantine decision.
-
-        A node keeps what waits: asking for that again and again would free nothing.
-        """
-        return self.is_proven and self.online > self.quarantined
-
-    @property
-    def last_used_at(self) -> datetime:
-        """Return when somebody last sent it, read it or wanted it back."""
-        moments = (self.last_arrival_at, self.last_access_at, self.recalled_at)
-        return max(moment for moment in moments if moment is not None)
+    name: str
+    action: str
+    conditions: Conditions
+    vault: str = ""
+    reason: str = ""
 
 
-def decide(facts: Facts, policy: Policy, now: datetime) -> str | None:
-    """Return "copy", "evict" (by age) or None for one study, whatever its node's disk."""
-    if not facts.online:
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a study, and a line that says why; a copy goes to `vaults`."""
+
+    does: str
+    why: str
+    vaults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules in force, and the moment at which they are asked."""
+
+    policy: Policy
+    rules: Sequence[Rule]
+    now: datetime
+
+    def decide(self, facts: Facts) -> Decision:
+        """Return what becomes of a study, whatever its node's disk: copied before all else."""
+        first = self.copied(facts) or self.recalled(facts)
+        if first is not None:
+            return first
+        if not facts.online:
+            return Decision(NOTHING, "it is away")
+        return (
+            self.stays(facts)
+            or self.due(facts)
+            or Decision(NOTHING, "it stays until space is needed")
+        )
+
+    def copied(self, facts: Facts) -> Decision | None:
+        """Return the copies that are wanted of a quiet study, by requirement or by rules."""
+        can_be_read = facts.online or facts.proven_in  # from its node, or from a vault
+        if not can_be_read or self._open(facts):
+            return None
+        required = [vault for vault in self.policy.required if vault not in facts.proven_in]
+        ruled = [rule for rule in self._met(COPY, facts) if rule.vault not in facts.proven_in]
+        vaults = tuple(dict.fromkeys([*required, *(rule.vault for rule in ruled)]))
+        if not vaults:
+            return None
+        why = f"not proven in {', '.join(required)}" if required else f"rule {ruled[0].name}"
+        return Decision(COPY, why, vaults)
+
+    def recalled(self, facts: Facts) -> Decision | None:
+        """Return whether a rule wants back what is away of it."""
+        if facts.online >= facts.instances:
+            return None
+        for rule in self._met(RECALL, facts):
+            return Decision(RECALL, f"rule {rule.name}")
         return None
-    if not facts.is_proven:
-        quiet = now - facts.last_arrival_at >= timedelta(seconds=policy.quiet_s)
-        return "copy" if quiet and facts.digests_ready else None
-    aged = policy.evict_after_days > 0 and now - facts.last_used_at >= timedelta(
-        days=policy.evict_after_days
-    )
-    return "evict" if aged and facts.is_evictable else None
+
+    def stays(self, facts: Facts) -> Decision | None:
+        """Return why nothing evicts a study now, or None where it may go."""
+        if facts.held:
+            return Decision(HOLD, f"held: {facts.held}")
+        for rule in self._met(HOLD, facts):
+            return Decision(HOLD, held_by(rule))
+        for rule in self._met(RECALL, facts):
+            return Decision(NOTHING, f"rule {rule.name} wants it online")
+        why = self._too_early(facts)
+        return Decision(NOTHING, why) if why else None
+
+    def due(self, facts: Facts) -> Decision | None:
+        """Return whether a study that may go shall go by its age, or by a rule."""
+        for rule in self._met(EVICT, facts):
+            return Decision(EVICT, f"rule {rule.name}")
+        days = self.policy.evict_after_days
+        if days > 0 and self.now - facts.last_used_at >= timedelta(days=days):
+            return Decision(EVICT, f"unused for {days:g} days")
+        return None
+
+    def tried(self, rule: Rule, facts: Facts) -> Decision:
+        """Return what one rule would do beside these to a study that meets its conditions."""
+        if rule.action == HOLD:
+            return Decision(HOLD, f"held: {facts.held}" if facts.held else held_by(rule))
+        beside = Rules(self.policy, [*self.rules, rule], self.now)
+        if rule.action == COPY:
+            return beside._tried_copy(rule, facts)
+        if rule.action == RECALL:
+            return beside.recalled(facts) or Decision(NOTHING, "it is online")
+        if not facts.online:
+            return Decision(NOTHING, "it is away")
+        return beside.stays(facts) or Decision(EVICT, f"rule {rule.name}")
+
+    def _tried_copy(self, rule: Rule, facts: Facts) -> Decision:
+        if rule.vault in facts.proven_in:
+            return Decision(NOTHING, f"it is in {rule.vault}")
+        if self.copied(facts) is None:
+            return Decision(NOTHING, self._open(facts) or "neither online nor in another vault")
+        return Decision(COPY, f"rule {rule.name}", (rule.vault,))
+
+    def _met(self, action: str, facts: Facts) -> Iterable[Rule]:
+        return (
+            rule
+            for rule in self.rules
+            if rule.action == action and rule.conditions.met_by(facts, self.now)
+        )
+
+    def _open(self, facts: Facts) -> str:
+        if self.now - facts.last_arrival_at < timedelta(seconds=self.policy.quiet_s):
+            return f"something arrived within {self.policy.quiet_s:g} s"
+        return "" if facts.digests_ready else "its node has not computed all digests"
+
+    def _too_early(self, facts: Facts) -> str:
+        if facts.quarantined:
+            return f"{facts.quarantined} of it wait for a decision in quarantine"
+        if facts.incomplete:
+            return "a transfer of it did not end well"
+        if self._open(facts):
+            return self._open(facts)
+        if self.now - facts.last_arrival_at < timedelta(days=self.policy.least_age_days):
+            return f"something arrived within {self.policy.least_age_days:g} days"
+        if not self.policy.required:
+            return "no vault is required, so nothing proves it"
+        unproven = [vault for vault in self.policy.required if vault not in facts.proven_in]
+        return f"not proven in {', '.join(unproven)}" if unproven else ""
+
+
+def held_by(rule: Rule) -> str:
+    """Return the line that says which rule holds a study."""
+    return f"held: rule {rule.name}" + (f", {rule.reason}" if rule.reason else "")
 
 
 def excess_bytes(total_bytes: int, free_bytes: int, policy: Policy) -> int:
@@ -77,13 +175,12 @@ def excess_bytes(total_bytes: int, free_bytes: int, policy: Policy) -> int:
 
 
 def least_recently_used(candidates: Iterable[Facts], wanted_bytes: int) -> list[Facts]:
-    """Return the proven studies, longest unused first, whose eviction frees `wanted_bytes`.
+    """Return as many as free `wanted_bytes` of studies that may go, longest unused first.
 
-    Fewer where there are not enough: what is not proven is never chosen.
+    They come in that order; fewer where there are not enough.
     """
     chosen: list[Facts] = []
-    evictable = (facts for facts in candidates if facts.is_evictable and facts.online_bytes > 0)
-    for facts in sorted(evictable, key=lambda facts: (facts.last_used_at, facts.study_uid)):
+    for facts in candidates:
         if wanted_bytes <= 0:
             break
         chosen.append(facts)

@@ -14,6 +14,7 @@ from archive_node.jobs import dispatch, runner
 from archive_node.models import Job
 from archive_node.vault.base import Vault
 from pacs_common.tickets import TicketIssuer
+from tests.archive.node_of_today import NodeOfToday
 from tests.archive.node_stand_in import NodeStandIn, serving
 
 STUDY = "1.2.3"
@@ -47,6 +48,15 @@ def node(archive, tmp_path: Path, transactional_db: None) -> Iterator[NodeStandI
     """A node called CT that the archive knows and trusts."""
     nodes.issuer()
     with serving(NodeStandIn("CT", tmp_path / "ct", tmp_path / "trust")) as served:
+        archive(nodes={"CT": served.url})
+        yield served
+
+
+@pytest.fixture
+def today(archive, tmp_path: Path, transactional_db: None) -> Iterator[NodeOfToday]:
+    """A node called CT that tells what changed, takes holds and knows its rate."""
+    nodes.issuer()
+    with serving(NodeOfToday("CT", tmp_path / "ct", tmp_path / "trust")) as served:
         archive(nodes={"CT": served.url})
         yield served
 

@@ -273,7 +273,7 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(node: NodeStandIn) -> Iterator[NodeStandIn]:
     """Serve a node on a free port of the loopback."""
-    handler = type("NodeHandler", (Handler,), {"node": node})
+    handler = type("NodeHandler", (getattr(node, "handler", Handler),), {"node": node})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))

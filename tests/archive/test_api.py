@@ -215,7 +215,7 @@ def test_the_status_names_vaults_jobs_nodes_and_policy(head, vault, archive, rea
     assert status["name"] == "archive"
     assert status["vaults"][0] | {"used_bytes": 0} == {
         "name": "vault-1", "kind": "tape library", "drives": 2, "volumes": 1, "used_bytes": 0,
-        "capacity_bytes": 200_000, "required": True, "problem": "",
+        "capacity_bytes": 200_000, "required": True, "shelf": 0, "problem": "",
     }  # fmt: skip
     assert status["jobs"] == dict.fromkeys(Job.State.values, 0) | {"queued": 1}
     ct, rf = status["nodes"]

@@ -38,6 +38,10 @@ def test_the_role_boots_alone(tmp_path, words):
         ("PACS_LOW_WATERMARK", "0.9", "setting PACS_LOW_WATERMARK: is above PACS_HIGH_WATERMARK"),
         ("PACS_DRIVES", "0", "is not between 1 and 100"),
         ("PACS_QUIET_S", "soon", "'soon' is not a number"),
+        ("PACS_EVICT_APPROVAL", "perhaps", "'perhaps' is neither yes nor no"),
+        ("PACS_ALARM_MAIL_TO", "a@b,it", "setting PACS_ALARM_MAIL_TO: 'it' is no mail address"),
+        ("PACS_ALARM_WEBHOOK", "ftp://x", "'ftp://x' is no http(s) address"),
+        ("PACS_SMTP_TLS", "yes", "'yes' is none of none, starttls, tls"),
     ],
 )
 def test_nonsense_in_a_setting_is_one_line(tmp_path, name, value, line):

@@ -1,0 +1,71 @@
+"""Makes space on a node for what is to be recalled to it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from archive_node.models import Job, NodeState, StudyFacts
+from archive_node.policy import evictions
+from archive_node.policy.decided import rules_of
+from archive_node.policy.rules import Rules
+
+
+def make_room(node: str, size_bytes: int) -> bool:
+    """Return whether a node's disk, as last scanned, has so much free beside its reserve.
+
+    Where it has not, what may go is listed for eviction, and evicted where nobody approves.
+    """
+    state = NodeState.objects.filter(name=node).first()
+    if state is None or not state.disk:
+        return False
+    if evictions.usable_bytes(state.disk)[1] >= size_bytes:
+        return True
+    asked = rules_of(node, timezone.now())
+    evictions.consider(node, state.disk, asked, besides_bytes=size_bytes)
+    return False
+
+
+def wanted_bytes(node: str) -> int:
+    """Return the bytes of the recalls that wait for space on a node."""
+    uids = _waiting(node).values("study_uid")
+    rows = StudyFacts.objects.filter(node=node, study_uid__in=uids)
+    return sum(
+        max(0, size - there) for size, there in rows.values_list("size_bytes", "online_bytes")
+    )
+
+
+def wake(node: str, free_bytes: int) -> int:
+    """Queue the waiting recalls again for which `free_bytes` suffice, the first asked first.
+
+    Returns how many. A job that does not find its space after all waits again.
+    """
+    woken = 0
+    for job in _waiting(node).order_by("-priority", "id"):
+        row = StudyFacts.objects.filter(node=node, study_uid=job.study_uid).first()
+        needed = max(0, row.size_bytes - row.online_bytes) if row else 0
+        if needed > free_bytes:
+            continue
+        free_bytes -= needed
+        woken += _queued(job)
+    return woken
+
+
+def _waiting(node: str):
+    return Job.objects.filter(
+        kind=Job.Kind.RECALL, node=node, state=Job.State.WAITING, waits_for=f"space on {node}"
+    )
+
+
+def _queued(job: Job) -> int:
+    now = timezone.now()
+    with transaction.atomic():
+        return Job.objects.filter(id=job.id, state=Job.State.WAITING).update(
+            state=Job.State.QUEUED, waits_for="", due_at=now, updated_at=now
+        )
+
+
+def consider(node: str, disk: dict, asked: Rules) -> None:
+    """List what shall go for the watermarks, and for the recalls that wait; wake these."""
+    evictions.consider(node, disk, asked, besides_bytes=wanted_bytes(node))
+    wake(node, evictions.usable_bytes(disk)[1])

@@ -1,0 +1,1 @@
+"""What rules look at, pure: the facts of a study, and conditions on them."""
