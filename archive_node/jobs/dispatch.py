@@ -27,17 +27,24 @@ PRIORITIES = {
 
 
 def request(
-    kind: str, node: str, study_uid: str, requested_by: str, *, vault: str = ""
+    kind: str,
+    node: str,
+    study_uid: str,
+    requested_by: str,
+    *,
+    vault: str = "",
+    priority: int | None = None,
 ) -> tuple[Job, bool]:
     """Return the open job of this kind for this study, and whether it was made just now.
 
     A copy is made in `vault`, or in the first that is required. A new job is sent to the workers
-    as soon as its row is committed.
+    as soon as its row is committed; `priority` is that of its kind where none is given, and one
+    that is open takes the higher of its own and this.
     """
     if kind == Job.Kind.COPY:
         vault = vault or library.required()[0]
     wanted = {"kind": kind, "node": node, "study_uid": study_uid, "vault": vault}
-    return _opened(wanted, requested_by, PRIORITIES[kind])
+    return _opened(wanted, requested_by, PRIORITIES[kind] if priority is None else priority)
 
 
 def request_for_volume(kind: str, vault: str, volume: str, requested_by: str) -> tuple[Job, bool]:
@@ -50,6 +57,7 @@ def _opened(wanted: dict[str, str], requested_by: str, priority: int) -> tuple[J
     while True:
         job = opened.first()
         if job is not None:
+            opened.filter(id=job.id, priority__lt=priority).update(priority=priority)
             return job, False
         try:
             with transaction.atomic():

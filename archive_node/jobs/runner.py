@@ -11,23 +11,40 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from archive_node.jobs import states
+from archive_node.jobs import dispatch, states
+from archive_node.jobs.fellows import Fellows
 from archive_node.models import Job
 from archive_node.steps import staging
+from archive_node.steps.evacuate import evacuate
 from archive_node.steps.migrate import migrate
 from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
+from archive_node.steps.scrub import scrub
 from archive_node.steps.verify import verify
-from archive_node.steps.work import LeaseLost, Work
+from archive_node.steps.work import GaveWay, LeaseLost
 from pacs_common import errors
 from pacs_common.logs import trace_id
 
 LOG = logging.getLogger(__name__)
-Step = Callable[[Work], None]
+Step = Callable[[states.Lease], None]
+
+
+def _repair(node: str, study_uid: str, vault: str) -> None:
+    """Have a bad copy written anew."""
+    dispatch.request(Job.Kind.COPY, node, study_uid, "repair", vault=vault)
+
+
+def _recall(lease: states.Lease) -> None:
+    with Fellows(_settle) as fellows:
+        recall(lease, fellows, _repair)
+
+
 STEPS: dict[str, tuple[Step, ...]] = {
     Job.Kind.COPY: (migrate, verify),
     Job.Kind.EVICT: (purge,),
-    Job.Kind.RECALL: (recall,),
+    Job.Kind.RECALL: (_recall,),
+    Job.Kind.SCRUB: (lambda lease: scrub(lease, _repair),),
+    Job.Kind.EVACUATE: (lambda lease: evacuate(lease, _repair),),
 }
 
 
@@ -42,6 +59,8 @@ def run(job_id: int) -> bool:
     try:
         with _kept_alive(lease):
             _walk(lease)
+    except GaveWay:
+        LOG.info("job gave way", extra=about)
     except LeaseLost:
         LOG.warning("job lost to another worker", extra=about)
     finally:

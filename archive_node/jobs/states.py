@@ -3,6 +3,7 @@ r"""The states of a job and its moves; each move is one conditional update.
 queued --claim--> running --finish--> done
    ^                 |  \---fail----> failed
    |--postpone-------|                  |
+   |--give_back------|                  |
    |--retry-----------------------------'
 running --claim, once its lease has expired--> running
 """
@@ -33,6 +34,7 @@ MOVES = {
     "finish": ({State.RUNNING}, State.DONE),
     "fail": ({State.RUNNING}, State.FAILED),
     "postpone": ({State.RUNNING}, State.QUEUED),
+    "give_back": ({State.RUNNING}, State.QUEUED),
     "retry": ({State.FAILED}, State.QUEUED),
 }
 MAX_ATTEMPTS = 5
@@ -167,6 +169,16 @@ class Lease:
             error=_one_line(reason),
             due_at=timezone.now() + pause,
         )
+
+    def give_back(self, after_s: float = 0.0) -> None:
+        """running -> queued, due in `after_s`, as if this attempt had not been made."""
+        self._update(
+            state=State.QUEUED,
+            lease_until=None,
+            attempts=max(0, self.attempts - 1),
+            due_at=timezone.now() + timedelta(seconds=after_s),
+        )
+        self._lost.set()
 
     def _tell(self, kind: str, why: str) -> None:
         """Put the outcome into the audit, in the transaction that makes it one."""

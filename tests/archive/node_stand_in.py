@@ -95,6 +95,8 @@ class NodeStandIn:
         self.in_use: set[str] = set()
         self.receipts: dict[str, str] = {}
         self.disk = {"total_bytes": 1000, "free_bytes": 900, "stored_bytes": 0, "reserve_bytes": 0}
+        self.space_bytes = 1 << 40
+        self.reserved: dict[str, int] = {}
         self.calls: list[str] = []
         self.delay_s = 0.0
         self.lock = threading.Lock()
@@ -137,6 +139,12 @@ class NodeStandIn:
             self._evict_one(study, receipt, answer)
         self.answers[plan["plan_id"]] = answer
         return answer
+
+    def reserve(self, study_uid: str, size_bytes: int) -> dict[str, Any]:
+        if size_bytes > self.space_bytes:
+            raise errors.DiskFull(f"{self.name} has no room for {size_bytes} bytes")
+        self.reserved[study_uid] = size_bytes
+        return {"study_uid": study_uid, "bytes": size_bytes}
 
     def take_receipts(self, told: dict[str, Any]) -> dict[str, Any]:
         for receipt in told["instances"]:
@@ -251,6 +259,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _post(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         plan = json.loads(self.content)
+        if parts[-1] == "reservations":
+            ticket.require("custody.recall", plan["study_uid"])
+            return 200, self.node.reserve(plan["study_uid"], plan["bytes"])
         if parts[-1] == "receipts":
             ticket.require("custody.receipt", plan["study_uid"])
             return 200, self.node.take_receipts(plan)
