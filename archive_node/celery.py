@@ -18,6 +18,8 @@ from pacs_common import logs
 RUN_JOB = "archive.run_job"
 DISPATCH_DUE = "archive.dispatch_due"
 SCAN = "archive.scan"
+SCRUB_DUE = "archive.scrub_due"
+SCRUB_EVERY_S = 3600.0
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
@@ -60,6 +62,11 @@ app.conf.update(
             "task": SCAN,
             "schedule": CONFIG.scan_s,
             "options": {"expires": CONFIG.scan_s},
+        },
+        "scrub": {
+            "task": SCRUB_DUE,
+            "schedule": SCRUB_EVERY_S,
+            "options": {"expires": SCRUB_EVERY_S},
         },
     },
 )

@@ -1,8 +1,8 @@
 """What the workers run: thin tasks that carry an id or nothing at all."""
 
-from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, app
+from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, SCRUB_DUE, app
 from archive_node.jobs import dispatch, runner
-from archive_node.policy import scan
+from archive_node.policy import scan, scrubbing
 
 
 @app.task(name=RUN_JOB)
@@ -22,3 +22,9 @@ def dispatch_due() -> None:
 def scan_nodes() -> None:
     """Ask every node what it has, and make the jobs that the rules want."""
     scan.scan_all()
+
+
+@app.task(name=SCRUB_DUE)
+def scrub_due() -> None:
+    """Ask for the scrub of the volumes that were not read for longest."""
+    scrubbing.request_due()

@@ -99,13 +99,10 @@ class Unreadable(io.RawIOBase):
 
 def torn(monkeypatch: pytest.MonkeyPatch, copy: Copy, *, member: str = "") -> None:
     """Let nothing (or not one member) of a copy's volume be readable."""
+    folder = Path(settings.ARCHIVE.vaults[copy.vault].place) / copy.volume
     _opening(
         monkeypatch,
-        lambda path, name: (
-            Unreadable()
-            if copy.volume in path.parts and copy.vault in path.parts and member in {"", name}
-            else None
-        ),
+        lambda path, name: Unreadable() if path == folder and member in {"", name} else None,
     )
 
 
