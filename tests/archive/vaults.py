@@ -45,11 +45,10 @@ def copied(study_uid: str, vault: str, node: str = "CT") -> Copy:
 
 def on_another_volume(vault: Vault) -> None:
     """Let what is appended from now on go to a new volume, as if the present one were full."""
-    label = vault.volumes()[-1].label
-    filler = Path(settings.ARCHIVE.vaults[vault.name].place) / label / "filler" / "f.tar"
-    filler.parent.mkdir(exist_ok=True)
-    room = next(one for one in vault.volumes() if one.label == label)
-    filler.write_bytes(bytes(room.capacity_bytes - room.used_bytes))
+    last = vault.volumes()[-1]
+    room = last.capacity_bytes - last.used_bytes
+    label = vault.append(f"filler/1/{last.label}.tar", room, lambda file: file.write(bytes(room)))
+    assert label == last.label
 
 
 def member_file(copy: Copy) -> Path:
