@@ -72,7 +72,7 @@ def _read_batch(work: Work, place: Place, todo: list[Copy], repair: Repair) -> l
     """Take the next members from `todo` into staging, as many as one mount shall bring."""
     batch: list[Moving] = []
     failures = size_bytes = 0
-    with warmed(place, work) as mounted:
+    with warmed(place, work.check) as mounted:
         while todo and size_bytes < BATCH_BYTES:
             copy = todo.pop(0)
             try:
@@ -162,7 +162,7 @@ def _unknown_members(work: Work, place: Place) -> list[str]:
 
     What a killed worker left is known by its study's later copy; a catalogue that was lost is not.
     """
-    with warmed(place, work) as mounted:
+    with warmed(place, work.check) as mounted:
         names = mounted.members()
     known = Copy.objects.filter(vault=place.vault, volume=place.label)
     strange = sorted(set(names) - set(known.values_list("member", flat=True)))

@@ -123,7 +123,7 @@ def _is_adoptable(work: Work, place: Place, name: str, moving: Moving) -> bool:
 
 def _sha256_of(work: Work, place: Place, name: str, *, settle: bool = False) -> str:
     sha256 = hashlib.sha256()
-    with warmed(place, work) as mounted, medium(place.vault, place.label):
+    with warmed(place, work.check) as mounted, medium(place.vault, place.label):
         if settle:
             mounted.settle(name)
         with mounted.open(name) as file:

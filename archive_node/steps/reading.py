@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from archive_node import library
-from archive_node.models import CopiedInstance
+from archive_node.models import CopiedInstance, Copy
 from archive_node.steps.sources import Place
-from archive_node.steps.work import Work
 from archive_node.vault import volume
-from archive_node.vault.base import MediumFailed, MountedVolume
+from archive_node.vault.base import MediumFailed, MountedVolume, Waiting
 
 IN_MEMORY_BYTES = 32 << 20
 _OF_THE_MEDIUM = {
@@ -39,11 +38,11 @@ def medium(vault: str, label: str) -> Iterator[None]:
 
 
 @contextmanager
-def warmed(place: Place, work: Work) -> Iterator[MountedVolume]:
+def warmed(place: Place, waiting: Waiting) -> Iterator[MountedVolume]:
     """Hold a volume as `Vault.warm` does; raises MediumFailed where the drive fails at it."""
     with ExitStack() as held:
         with medium(place.vault, place.label):
-            warm = library.vault(place.vault).warm(place.label, work.check)
+            warm = library.vault(place.vault).warm(place.label, waiting)
             mounted = held.enter_context(warm)
         yield mounted
 
@@ -52,6 +51,12 @@ def open_member(mounted: MountedVolume, vault: str, member: str) -> IO[bytes]:
     """Return a member's reader; raises NotFound, Thawing or MediumFailed."""
     with medium(vault, mounted.label):
         return mounted.open(member)
+
+
+def manifest_of(file: IO[bytes], copy: Copy) -> dict[str, Any]:
+    """Return a member's manifest; raises Damaged or MediumFailed."""
+    with medium(copy.vault, copy.volume):
+        return volume.read_manifest(file)
 
 
 @contextmanager

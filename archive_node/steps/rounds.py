@@ -41,7 +41,7 @@ def bring(place: Place, leader: Wanted, fellows: Fellows, repair: Repair) -> Non
     """
     party = [leader]
     try:
-        with warmed(place, leader.work) as mounted:
+        with warmed(place, leader.work.check) as mounted:
             party += _joined(fellows.join(place), fellows, repair)
             _send_all(mounted, place, party, fellows)
     finally:

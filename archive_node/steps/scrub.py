@@ -64,7 +64,7 @@ def _unread(work: Work):
 def _stretch(work: Work, place: Place, todo, repair: Repair) -> int:
     """Read copies for a while; return how many were bad."""
     bad, began = 0, time.monotonic()
-    with warmed(place, work) as mounted:
+    with warmed(place, work.check) as mounted:
         for copy in _in_tape_order(mounted, todo):
             problem = _problem(work, mounted, copy)
             bad += bool(problem)

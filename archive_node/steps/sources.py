@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from archive_node import library
 from archive_node.catalogue import Key
-from archive_node.models import CopiedInstance
+from archive_node.models import CopiedInstance, Copy
 from archive_node.vault.base import Volume, VolumeState
 
 COLD_CLASSES = {"GLACIER", "DEEP_ARCHIVE"}  # S3: hours pass before they can be read
@@ -34,7 +34,12 @@ class Place:
     @classmethod
     def of(cls, row: CopiedInstance) -> Place:
         """Return where an instance's copy lies."""
-        return cls(row.copy.vault, row.copy.volume)
+        return cls.of_copy(row.copy)
+
+    @classmethod
+    def of_copy(cls, copy: Copy) -> Place:
+        """Return where a copy lies."""
+        return cls(copy.vault, copy.volume)
 
 
 def proven_copies(node: str, study_uid: str) -> dict[Key, list[CopiedInstance]]:
