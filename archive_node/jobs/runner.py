@@ -21,7 +21,7 @@ from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
 from archive_node.steps.scrub import scrub
 from archive_node.steps.verify import verify
-from archive_node.steps.work import GaveWay, LeaseLost
+from archive_node.steps.work import GaveWay, LeaseLost, StepAside
 from pacs_common import errors
 from pacs_common.logs import trace_id
 
@@ -79,7 +79,7 @@ def _walk(lease: states.Lease) -> None:
         staging.clear(lease.job_id)
     except LeaseLost:
         raise
-    except errors.ArgensError as error:
+    except (errors.ArgensError, StepAside) as error:
         _settle(lease, error)
     except (OSError, DatabaseError) as error:
         _settle(lease, _translated(error))
@@ -90,7 +90,10 @@ def _walk(lease: states.Lease) -> None:
         LOG.info("job done")
 
 
-def _settle(lease: states.Lease, error: errors.ArgensError) -> None:
+def _settle(lease: states.Lease, error: errors.ArgensError | StepAside) -> None:
+    if isinstance(error, StepAside):
+        lease.postpone(str(error))
+        return
     LOG.warning("job did not succeed: %s", error, extra={"retriable": error.retriable})
     if error.retriable:
         lease.postpone(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archive_node.steps.patience import patient
 from archive_node.steps.rounds import Fellows, bring
 from archive_node.steps.sources import Place, Whereabouts
 from archive_node.steps.suspicion import suspect
@@ -16,10 +17,17 @@ def recall(work: Work, fellows: Fellows, repair: Repair) -> None:
 
     Volume after volume, the readiest first; others who wait for the same volume come along. Each
     instance is read whole and compared with its digest before a byte of it is sent, and every
-    good copy is tried before the job fails. Raises DiskFull where the node has no room;
-    NeedsOperator or Thawing where the rest cannot be read yet; NotFound or Damaged where some
-    cannot be brought, naming the first.
+    good copy is tried before the job fails. Raises StepAside while the node or a vault is away,
+    DiskFull where the node has no room; NeedsOperator or Thawing where the rest cannot be read
+    yet; NotFound or Damaged where some cannot be brought, naming the first.
     """
+    try:
+        _recall(work, fellows, repair)
+    except errors.ArgensError as error:
+        raise patient(error, work.node) from error
+
+
+def _recall(work: Work, fellows: Fellows, repair: Repair) -> None:
     wanted = Wanted(work, repair)
     wanted.reserve()
     while wanted.copies:

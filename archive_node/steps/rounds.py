@@ -8,6 +8,7 @@ from typing import IO, Protocol
 
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
+from archive_node.steps.patience import patient
 from archive_node.steps.reading import open_member, proven, warmed
 from archive_node.steps.sources import Place
 from archive_node.steps.wanted import NodeRefused, Repair, Wanted
@@ -59,7 +60,7 @@ def _joined(works: list[Work], fellows: Fellows, repair: Repair) -> list[Wanted]
                 wanted.reserve()
                 joined.append(wanted)
             except errors.ArgensError as error:
-                fellows.settle(work, error)
+                fellows.settle(work, patient(error, work.node))
     return joined
 
 
@@ -104,10 +105,16 @@ def _send_fellow(
         wanted.is_out = True
     except MediumFailed:
         raise
-    except (errors.ArgensError, StepAside) as error:
-        wanted.is_out = True
-        with suppress(LeaseLost):
-            fellows.settle(wanted.work, error)
+    except StepAside as error:
+        _settle_out(wanted, error, fellows)
+    except errors.ArgensError as error:
+        _settle_out(wanted, patient(error, wanted.work.node), fellows)
+
+
+def _settle_out(wanted: Wanted, error: Exception, fellows: Fellows) -> None:
+    wanted.is_out = True
+    with suppress(LeaseLost):
+        fellows.settle(wanted.work, error)
 
 
 def _send_member(
