@@ -17,7 +17,7 @@ from archive_node.jobs import states
 from archive_node.jobs.states import Lease, State, claimable
 from archive_node.models import Copy, Job
 from archive_node.steps import staging
-from archive_node.steps.sources import Place
+from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import LeaseLost
 
 LOG = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from archive_node import alarms, library
 from archive_node.jobs import dispatch
 from archive_node.models import Alarm, Copy, Job
-from archive_node.steps.sources import Place, Readiness, Whereabouts
+from archive_node.steps.whereabouts import Place, Readiness, Whereabouts
 
 KIND = "scrub-overdue"
 SCHEDULE = "schedule"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archive_node.models import Copy
-from archive_node.steps.sources import Place, Readiness, Whereabouts, proven_copies
+from archive_node.steps.whereabouts import Place, Readiness, Whereabouts, proven_copies
 
 EVACUATED = "evacuated"  # the problem of a copy that lies elsewhere since, and counts no more
 

@@ -13,9 +13,9 @@ from archive_node.steps.alone import alone_on
 from archive_node.steps.giving_way import give_way
 from archive_node.steps.moving import Moving, close, move, staged
 from archive_node.steps.reading import open_member, warmed
-from archive_node.steps.sources import Place
 from archive_node.steps.suspicion import KIND, suspect
 from archive_node.steps.wanted import Repair
+from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import GaveWay, Work
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume, TooLarge, VolumeState

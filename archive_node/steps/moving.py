@@ -17,7 +17,7 @@ from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
 from archive_node.steps.alone import EVACUATED
 from archive_node.steps.reading import checked, medium, warmed
-from archive_node.steps.sources import Place
+from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.base import MemberExists, Vault

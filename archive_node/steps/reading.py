@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from archive_node import library
 from archive_node.models import CopiedInstance, Copy
-from archive_node.steps.sources import Place
+from archive_node.steps.whereabouts import Place
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume, Waiting
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from archive_node.steps.patience import patient
 from archive_node.steps.rounds import Fellows, bring
-from archive_node.steps.sources import Place, Whereabouts
 from archive_node.steps.suspicion import suspect
 from archive_node.steps.wanted import Repair, Wanted
+from archive_node.steps.whereabouts import Place, Whereabouts
 from archive_node.steps.work import Work
 from archive_node.vault.base import MediumFailed, NeedsOperator, Thawing, VaultUnavailable
 from pacs_common import errors

@@ -13,9 +13,9 @@ from archive_node.models import CopiedInstance, Copy, Hold
 from archive_node.steps.finished import Finished
 from archive_node.steps.reading import manifest_of, open_member, proven, warmed
 from archive_node.steps.receipts import receipt
-from archive_node.steps.refilling import Lost
-from archive_node.steps.sources import Place, Whereabouts
+from archive_node.steps.refilling import NOTHING, Lost, age_of
 from archive_node.steps.suspicion import suspect
+from archive_node.steps.whereabouts import Place, Whereabouts
 from archive_node.vault.base import MediumFailed, MountedVolume, Thawing, wait_quietly
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
@@ -55,7 +55,7 @@ class Refill:
         self._client, self._account, self._progress = client, account, progress
         self._finished = finished
         self._studies = {study.study_uid: study for study in studies}
-        self._told = dict.fromkeys(self._studies, -1)  # up to which revision
+        self._told = dict.fromkeys(self._studies, NOTHING)  # up to which records
         self._over: dict[Place, str] = {}
         self._why: dict[str, str] = {}
 
@@ -83,8 +83,8 @@ class Refill:
     def _untold(self) -> Iterator[Copy]:
         """Yield the members with the newest records of studies, as long as no node has them."""
         for study in self._studies.values():
-            if self._told[study.study_uid] < study.newest_revision:
-                yield from (c for c in study.records if c.revision == study.newest_revision)
+            if self._told[study.study_uid] < study.newest_records:
+                yield from (c for c in study.records if age_of(c) == study.newest_records)
 
     def _visit(self, place: Place) -> None:
         self._over[place] = f"volume {place.label} of {place.vault} did not have it"
@@ -114,7 +114,7 @@ class Refill:
         """Tell the node the records of one member, then give it what it lacks of the files."""
         study = self._studies[copy.study_uid]
         lacking = [row for row in rows if _key(row) in study.copies]
-        if not lacking and self._told[study.study_uid] >= copy.revision:
+        if not lacking and self._told[study.study_uid] >= age_of(copy):
             return
         try:
             with open_member(mounted, copy.vault, copy.member) as file:
@@ -128,10 +128,9 @@ class Refill:
 
     def _tell(self, study: Lost, copy: Copy, manifest: dict[str, Any]) -> None:
         records = manifest.get("journal") or []
-        is_newest = copy.revision == study.newest_revision
-        revision = max(copy.revision, study.revision) if is_newest else copy.revision
-        self._ask(self._client.restore_journal, study.study_uid, records, revision=revision)
-        self._told[study.study_uid] = max(self._told[study.study_uid], copy.revision)
+        uid = study.study_uid
+        self._ask(self._client.restore_journal, uid, records, revision=study.revision)
+        self._told[uid] = max(self._told[uid], age_of(copy))
 
     def _send(self, study: Lost, file: IO[bytes], row: CopiedInstance) -> None:
         home = settings.ARCHIVE.staging_dir / "restore"
@@ -176,7 +175,7 @@ class Refill:
             self._account.problems[uid] = f"{len(study.copies)} instances, first {sop_uid}: {why}"
             return
         self._account.studies += 1
-        if self._told[uid] < study.newest_revision:
+        if self._told[uid] < study.newest_records:
             self._account.problems[uid] = f"its newest records: {self._why.get(uid, 'not read')}"
             return
         try:

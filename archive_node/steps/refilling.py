@@ -9,11 +9,15 @@ from django.db.models import Max, Sum
 
 from archive_node.catalogue import Key
 from archive_node.models import CopiedInstance, Copy, Plan, Proof, StudyFacts
-from archive_node.steps.sources import proven_copies
+from archive_node.steps.whereabouts import proven_copies
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
 
 PAGE = 500
+
+
+Age = tuple[int, int]
+NOTHING: Age = (-1, 0)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,14 @@ class Lost:
     brought: list[list[CopiedInstance]] = field(default_factory=list)
 
     @property
-    def newest_revision(self) -> int:
-        """Return the revision of its newest records."""
-        return self.records[0].revision if self.records else 0
+    def newest_records(self) -> Age:
+        """Return how new the newest records are that a member of it holds."""
+        return age_of(self.records[0]) if self.records else NOTHING
+
+
+def age_of(copy: Copy) -> Age:
+    """Return how new the records of a member are: its revision, then how many it tells of."""
+    return (copy.revision, getattr(copy, "records", 0))
 
 
 def known_studies(node: str, *, study_uid: str = "", since: datetime | None = None) -> list[Known]:
@@ -161,4 +170,4 @@ def _records(client: NodeClient, study_uid: str) -> list[Copy]:
     good = Copy.objects.filter(
         node=client.name, study_uid=study_uid, bad_since=None, verified_at__isnull=False
     )
-    return list(good.order_by("-revision", "-id"))
+    return sorted(good.order_by("-id"), key=age_of, reverse=True)

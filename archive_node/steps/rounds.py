@@ -10,8 +10,8 @@ from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
 from archive_node.steps.patience import patient
 from archive_node.steps.reading import open_member, proven, warmed
-from archive_node.steps.sources import Place
 from archive_node.steps.wanted import NodeRefused, Repair, Wanted
+from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import LeaseLost, StepAside, Work
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume, Thawing

@@ -13,9 +13,9 @@ from archive_node.catalogue import mark_bad
 from archive_node.models import Alarm, CopiedInstance, Copy, Job, StudyFacts
 from archive_node.steps.giving_way import give_way
 from archive_node.steps.reading import checked, open_member, warmed
-from archive_node.steps.sources import Place, proven_copies
 from archive_node.steps.suspicion import suspect
 from archive_node.steps.wanted import Repair
+from archive_node.steps.whereabouts import Place, proven_copies
 from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume

@@ -10,7 +10,7 @@ from django.utils import timezone
 from archive_node.catalogue import Key, mark_bad
 from archive_node.models import CopiedInstance, Copy, StudyFacts
 from archive_node.steps import manifest as manifests
-from archive_node.steps.sources import Place, Whereabouts, proven_copies
+from archive_node.steps.whereabouts import Place, Whereabouts, proven_copies
 from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.base import NeedsOperator, Thawing
