@@ -23,6 +23,7 @@ from archive_node.vault import volume
 from archive_node.vault.base import MemberExists, Vault
 from pacs_common import errors
 
+CHUNK_BYTES = 1 << 20
 _NUMBERED = re.compile(r"(.+-)([0-9]+)(\.tar)\Z")
 
 
@@ -58,7 +59,7 @@ def staged(work: Work, copy: Copy, source: IO[bytes]) -> Moving:
 def _chunks(source: IO[bytes], copy: Copy) -> Iterator[bytes]:
     while True:
         with medium(copy.vault, copy.volume):
-            chunk = source.read(volume.CHUNK_BYTES)
+            chunk = source.read(CHUNK_BYTES)
         if not chunk:
             return
         yield chunk
@@ -108,7 +109,7 @@ def _names(member: str) -> Iterator[str]:
 
 def _write(work: Work, staged_file: Path, target: IO[bytes]) -> None:
     with staged_file.open("rb") as file:
-        while chunk := file.read(volume.CHUNK_BYTES):
+        while chunk := file.read(CHUNK_BYTES):
             work.check()
             target.write(chunk)
 
@@ -127,7 +128,7 @@ def _sha256_of(work: Work, place: Place, name: str, *, settle: bool = False) -> 
         if settle:
             mounted.settle(name)
         with mounted.open(name) as file:
-            while chunk := file.read(volume.CHUNK_BYTES):
+            while chunk := file.read(CHUNK_BYTES):
                 work.check()
                 sha256.update(chunk)
     return sha256.hexdigest()
