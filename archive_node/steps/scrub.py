@@ -105,9 +105,7 @@ def _settle(work: Work, copy: Copy, problem: str, repair: Repair) -> None:
         repair(copy.node, copy.study_uid, copy.vault)
         if is_lost:
             text = f"{copy.study_uid} of {copy.node} has no good copy, and is not online: {problem}"
-            alarms.raise_alarm(
-                NO_GOOD_COPY, f"{copy.node}/{copy.study_uid}", Alarm.Level.CRITICAL, text
-            )
+            alarms.raise_alarm(NO_GOOD_COPY, copy.study_uid, Alarm.Level.CRITICAL, text)
 
 
 def _is_lost(work: Work, copy: Copy) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from archive_node import library
+from archive_node import alarms, library
 from archive_node.jobs import dispatch, runner
 from archive_node.models import Alarm, CopiedInstance, Copy, Job, Proof
 from archive_node.steps import evacuate as evacuating
@@ -145,8 +145,6 @@ def test_a_drive_that_reads_nothing_is_given_up_soon(copies, vault, monkeypatch)
 
 
 def test_the_alarm_about_a_volume_ends_as_it_is_retired(copies):
-    from archive_node import alarms
-
     alarms.raise_alarm("volume-suspect", "vault-1/A00001", "critical", "torn")
     evacuate()
     assert not Alarm.objects.filter(ended_at=None).exists()
