@@ -22,6 +22,8 @@ TIDY = "archive.tidy"
 
 _TIDY_S = 3600.0
 TELL_ALARMS = "archive.tell_alarms"
+SCRUB_DUE = "archive.scrub_due"
+SCRUB_EVERY_S = 3600.0
 
 _CHATTY = ("celery.beat", "celery.app.trace", "celery.worker.strategy")  # a line for each tick
 
@@ -75,6 +77,11 @@ app.conf.update(
             "task": TELL_ALARMS,
             "schedule": CONFIG.dispatch_s,
             "options": {"expires": CONFIG.dispatch_s},
+        },
+        "scrub": {
+            "task": SCRUB_DUE,
+            "schedule": SCRUB_EVERY_S,
+            "options": {"expires": SCRUB_EVERY_S},
         },
     },
 )

@@ -45,6 +45,8 @@ class ArchiveConfig(AlarmSetting):
     jobs_at_once: int
     jobs_keep_days: float
     time_zone: tzinfo
+    priors: int
+    scrub_days: float
 
     @property
     def vaults(self) -> dict[str, VaultSpec]:
@@ -164,6 +166,14 @@ def read(env: Env) -> ArchiveConfig:
         ),
         lease_s=env.number(
             "PACS_LEASE_S", 60.0, "A job whose worker is silent this long is free again.", low=0.5
+        ),
+        priors=env.integer(
+            "PACS_PRIORS",
+            2,
+            "Earlier exams of its patient that are recalled as a study arrives; 0 is none.",
+        ),
+        scrub_days=env.number(
+            "PACS_SCRUB_DAYS", 90.0, "Each volume is read again after so many days; 0 is never."
         ),
         jobs_at_once=env.integer(
             "PACS_JOBS_AT_ONCE",

@@ -1,9 +1,9 @@
 """What the workers run: thin tasks that carry an id or nothing at all."""
 
 from archive_node import alarms
-from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, TELL_ALARMS, TIDY, app
+from archive_node.celery import DISPATCH_DUE, RUN_JOB, SCAN, SCRUB_DUE, TELL_ALARMS, TIDY, app
 from archive_node.jobs import dispatch, mounts, moves, pruning, runner
-from archive_node.policy import scan
+from archive_node.policy import scan, scrubbing
 
 
 @app.task(name=RUN_JOB)
@@ -40,3 +40,9 @@ def tidy() -> None:
 def tell_alarms() -> None:
     """Tell by mail and webhook which alarms began and ended."""
     alarms.tell_all()
+
+
+@app.task(name=SCRUB_DUE)
+def scrub_due() -> None:
+    """Ask for the scrub of the volumes that were not read for longest."""
+    scrubbing.request_due()

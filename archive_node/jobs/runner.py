@@ -10,26 +10,43 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from archive_node.jobs import states
+from archive_node.jobs import dispatch, states
+from archive_node.jobs.fellows import Fellows
 from archive_node.jobs.settling import settle
 from archive_node.jobs.states import Lease, claim
 from archive_node.jobs.turns import claim_next
 from archive_node.models import Job
 from archive_node.steps import staging
+from archive_node.steps.evacuate import evacuate
 from archive_node.steps.migrate import migrate
 from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
+from archive_node.steps.scrub import scrub
 from archive_node.steps.verify import verify
-from archive_node.steps.work import GaveWay, LeaseLost, Work
+from archive_node.steps.work import GaveWay, LeaseLost
 from pacs_common.logs import trace_id
 
 LOG = logging.getLogger(__name__)
-Step = Callable[[Work], None]
+Step = Callable[[Lease], None]
 LOOK_EVERY_S = 1.0  # how soon a worker learns that its job was paused or cancelled
+
+
+def _repair(node: str, study_uid: str, vault: str) -> None:
+    """Have a bad copy written anew."""
+    dispatch.request(Job.Kind.COPY, node, study_uid, "repair", vault=vault)
+
+
+def _recall(lease: Lease) -> None:
+    with Fellows(settle) as fellows:
+        recall(lease, fellows, _repair)
+
+
 STEPS: dict[str, tuple[Step, ...]] = {
     Job.Kind.COPY: (migrate, verify),
     Job.Kind.EVICT: (purge,),
-    Job.Kind.RECALL: (recall,),
+    Job.Kind.RECALL: (_recall,),
+    Job.Kind.SCRUB: (lambda lease: scrub(lease, _repair),),
+    Job.Kind.EVACUATE: (lambda lease: evacuate(lease, _repair),),
 }
 
 

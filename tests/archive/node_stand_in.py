@@ -60,6 +60,7 @@ class Study:
     last_arrival_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     last_access_at: datetime | None = None
     journal: list[dict[str, Any]] = field(default_factory=list)
+    holds: list[dict[str, str]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         online = [one for one in self.instances.values() if one.online]
@@ -95,6 +96,8 @@ class NodeStandIn:
         self.in_use: set[str] = set()
         self.receipts: dict[str, str] = {}
         self.disk = {"total_bytes": 1000, "free_bytes": 900, "stored_bytes": 0, "reserve_bytes": 0}
+        self.space_bytes = 1 << 40
+        self.reserved: dict[str, int] = {}
         self.calls: list[str] = []
         self.delay_s = 0.0
         self.lock = threading.Lock()
@@ -138,6 +141,12 @@ class NodeStandIn:
         self.answers[plan["plan_id"]] = answer
         return answer
 
+    def reserve(self, study_uid: str, size_bytes: int) -> dict[str, Any]:
+        if size_bytes > self.space_bytes:
+            raise errors.DiskFull(f"{self.name} has no room for {size_bytes} bytes")
+        self.reserved[study_uid] = size_bytes
+        return {"study_uid": study_uid, "bytes": size_bytes}
+
     def take_receipts(self, told: dict[str, Any]) -> dict[str, Any]:
         for receipt in told["instances"]:
             assert any(copy["verified_at"] for copy in receipt["copies"])
@@ -161,6 +170,35 @@ class NodeStandIn:
         study.journal.append({"at": datetime.now(UTC).isoformat(), "kind": "evicted"})
         answer["evicted"].append(one.uid)
         answer["freed_bytes"] += one.size_bytes
+
+    def restore(
+        self, study_uid: str, sop_uid: str, content: bytes, headers: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Take an instance of which nothing is known here, as its file or as evicted."""
+        if sha256(content) != headers["X-Stored-SHA256"]:
+            raise errors.DigestMismatch("not the stored file")
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        copies = json.loads(headers.get("X-Evicted-To") or "[]")
+        assert all(copy["verified_at"] for copy in copies)
+        if not copies and len(content) > self.space_bytes:
+            raise errors.DiskFull(f"{self.name} has no room")
+        file = self.folder / f"{sop_uid}.dcm"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not copies:
+            self.space_bytes -= len(content)
+            file.write_bytes(content)
+        is_new = sop_uid not in study.instances
+        study.instances[sop_uid] = Instance(
+            sop_uid, file, sha256(content), len(content), datetime.now(UTC), online=not copies
+        )
+        return (201 if is_new else 200), {"restored": is_new}
+
+    def restore_journal(self, study_uid: str, told: dict[str, Any]) -> dict[str, Any]:
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        new = [record for record in told["records"] if record not in study.journal]
+        study.journal += new
+        study.revision = max(study.revision, told["revision"])
+        return {"added": len(new)}
 
     def put_back(self, study_uid: str, sop_uid: str, content: bytes) -> tuple[int, dict[str, Any]]:
         study = self.studies[study_uid]
@@ -244,6 +282,13 @@ class Handler(BaseHTTPRequestHandler):
         raise errors.NotFound("no such address")
 
     def _put(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
+        if parts[2] == "restore":
+            ticket.require("custody.restore", parts[3])
+            return self.node.restore(parts[3], parts[4], self.content, self.headers)
+        if parts[-1] == "holds":
+            ticket.require("custody.hold", parts[3])
+            self._study(parts[3]).holds = json.loads(self.content)["holds"]
+            return 200, {"study_uid": parts[3]}
         _, _, _, uid, _, sop = parts
         ticket.require("custody.recall", uid)
         self._study(uid)
@@ -251,6 +296,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _post(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         plan = json.loads(self.content)
+        if parts[2] == "restore":
+            ticket.require("custody.restore", parts[3])
+            return 200, self.node.restore_journal(parts[3], plan)
+        if parts[-1] == "reservations":
+            ticket.require("custody.recall", plan["study_uid"])
+            return 200, self.node.reserve(plan["study_uid"], plan["bytes"])
         if parts[-1] == "receipts":
             ticket.require("custody.receipt", plan["study_uid"])
             return 200, self.node.take_receipts(plan)

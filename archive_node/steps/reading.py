@@ -1,0 +1,96 @@
+"""Reads instances from a mounted volume, and tells a bad copy from a medium that fails."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from archive_node import library
+from archive_node.models import CopiedInstance, Copy
+from archive_node.steps.whereabouts import Place
+from archive_node.vault import volume
+from archive_node.vault.base import MediumFailed, MountedVolume, Waiting
+
+IN_MEMORY_BYTES = 32 << 20
+_OF_THE_MEDIUM = {
+    errno.EIO, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ESTALE,
+    errno.ENOMEDIUM, errno.EMEDIUMTYPE,
+}  # fmt: skip
+
+
+@contextmanager
+def medium(vault: str, label: str) -> Iterator[None]:
+    """Raise MediumFailed where the system says that a drive or a medium does not do its work.
+
+    It says nothing against the copies that lie there: another drive may read them.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_MEDIUM:
+            raise
+        raise MediumFailed(vault, label, error.strerror or str(error)) from error
+
+
+@contextmanager
+def warmed(place: Place, waiting: Waiting) -> Iterator[MountedVolume]:
+    """Hold a volume as `Vault.warm` does; raises MediumFailed where the drive fails at it."""
+    with ExitStack() as held:
+        with medium(place.vault, place.label):
+            warm = library.vault(place.vault).warm(place.label, waiting)
+            mounted = held.enter_context(warm)
+        yield mounted
+
+
+def open_member(mounted: MountedVolume, vault: str, member: str) -> IO[bytes]:
+    """Return a member's reader; raises NotFound, Thawing or MediumFailed."""
+    with medium(vault, mounted.label):
+        return mounted.open(member)
+
+
+def manifest_of(file: IO[bytes], copy: Copy) -> dict[str, Any]:
+    """Return a member's manifest; raises Damaged or MediumFailed."""
+    with medium(copy.vault, copy.volume):
+        return volume.read_manifest(file)
+
+
+@contextmanager
+def proven(file: IO[bytes], row: CopiedInstance, home: Path) -> Iterator[IO[bytes]]:
+    """Yield one instance's bytes, read once and equal to its digest: in memory or below `home`.
+
+    Raises Damaged where they are not what was verified, MediumFailed where they cannot be read.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(home)) as spool:
+        for chunk in checked(file, row):
+            spool.write(chunk)
+        spool.seek(0)
+        yield spool
+
+
+def checked(file: IO[bytes], row: CopiedInstance) -> Iterator[bytes]:
+    """Yield one instance's bytes; raises Damaged at their end where they are not its own.
+
+    Raises MediumFailed where they cannot be read.
+    """
+    sha256 = hashlib.sha256()
+    chunks = _content(file, row)
+    while chunk := _next(chunks, row):
+        sha256.update(chunk)
+        yield chunk
+    if sha256.hexdigest() != row.stored_sha256:
+        raise volume.Damaged("its bytes are not those that were verified")
+
+
+def _content(file: IO[bytes], row: CopiedInstance) -> Iterator[bytes]:
+    return volume.chunks(file, volume.Extent(row.offset, row.size_bytes))
+
+
+def _next(chunks: Iterator[bytes], row: CopiedInstance) -> bytes:
+    with medium(row.copy.vault, row.copy.volume):
+        return next(chunks, b"")
