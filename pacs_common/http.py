@@ -122,15 +122,16 @@ class HttpClient:
         *,
         token: str | None = None,
         content_type: str = "application/dicom",
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """PUT the rest of an open file of `size_bytes`, streamed; return the JSON answer.
 
         Raises BadInput where the file is not of that size.
         """
-        headers = {"Content-Type": content_type, "Content-Length": str(size_bytes)}
+        told = {"Content-Type": content_type, "Content-Length": str(size_bytes), **(headers or {})}
         chunks = _exactly(source, size_bytes)
         response = self._once(
-            "PUT", path, token=token, params=None, headers=headers, content={"content": chunks}
+            "PUT", path, token=token, params=None, headers=told, content={"content": chunks}
         )
         return self._parsed(response)
 

@@ -14,10 +14,11 @@ from pacs_common.node_client.corrections import Corrections
 from pacs_common.node_client.custody import Custody
 from pacs_common.node_client.forwarding import Forwarding
 from pacs_common.node_client.images import Images, bears_uid
+from pacs_common.node_client.keeping import Keeping
 from pacs_common.node_client.scu import DicomPeer, Scu
 
 __all__ = ["SCU_READ_S", "DicomPeer", "NodeClient", "bears_uid"]
 
 
-class NodeClient(Images, Custody, Corrections, Forwarding, Access, Arrivals, Scu):
+class NodeClient(Images, Custody, Keeping, Corrections, Forwarding, Access, Arrivals, Scu):
     """Speaks to the node `name` at `base_url` with tickets of `issuer`, on behalf of `subject`."""

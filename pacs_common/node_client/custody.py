@@ -14,12 +14,18 @@ from pacs_common.uids import Uid
 class Custody(NodeConnection):
     """The node as the keeper of its files."""
 
-    def custody_studies(self, *, after: str = "", limit: int = 500) -> dict[str, Any]:
-        """Return one page of study facts, ordered by UID: {"studies": [...], "next": uid|null}."""
+    def custody_studies(
+        self, *, after: str = "", limit: int = 500, since: str = ""
+    ) -> dict[str, Any]:
+        """Return one page of study facts: {"studies": [...], "next": cursor|null, "now": "..."}.
+
+        `since` leaves those that changed from that moment on: the `now` of the answer before.
+        """
+        asked: dict[str, str | int] = {"after": after, "limit": limit}
         return self.http.json(
             "GET",
             "/api/custody/studies",
-            params={"after": after, "limit": limit},
+            params=asked | ({"since": since} if since else {}),
             token=self._ticket("custody.read"),
         )
 
