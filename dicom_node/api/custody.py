@@ -27,12 +27,13 @@ LAYOUT = Layout(CONFIG.data_dir)
 @require_GET
 @allowed("custody.read")
 def studies(request: HttpRequest) -> JsonResponse:
-    """Answer one page of study facts."""
+    """Answer one page of study facts, of those alone that changed `since` where it is given."""
     try:
         limit = max(1, int(request.GET.get("limit", facts.MAX_PAGE)))
     except ValueError:
         raise BadInput("limit is not a number") from None
-    return JsonResponse(facts.page(request.GET.get("after", ""), limit))
+    given = request.GET
+    return JsonResponse(facts.page(given.get("after", ""), limit, given.get("since", "")))
 
 
 @require_GET

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from dicom_node.index import corrections, quarantine, rejections, rows, writer
+from dicom_node.index import changes, corrections, quarantine, rejections, rows, writer
 from dicom_node.index.conflicts import patient_conflict, same_uid_detail
 from dicom_node.index.entry import Entry
 from dicom_node.index.stored import Evictions, entry_of_file, read_entry, uids_in
@@ -192,6 +192,8 @@ def _flag_missing(layout: Layout, hour: str, uids: set[str], report: Report) -> 
         report.missing.append(f"{hour}/{uid}")
     for model in KINDS:
         model._base_manager.filter(uid__in=uids).update(damaged=True)
+    gone = Instance.every.filter(uid__in=uids)
+    changes.note(gone.values_list("series__study__uid", flat=True).distinct())
 
 
 def _move_to_quarantine(layout: Layout, entry: Entry, reason: str, detail: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import F
+from django.utils import timezone
 
 from dicom_node.index.corrected import Original, corrected_row
 from dicom_node.index.durable import durable_transaction
@@ -56,7 +57,8 @@ def show(study_uid: str) -> None:
     if row is None:
         return
     fresh = corrected_row(Original.of(row), overlay_of(study_uid))
-    Study.objects.filter(id=row["id"]).update(**fresh, revision=F("revision") + 1)
+    counted = {"revision": F("revision") + 1, "changed_at": timezone.now()}
+    Study.objects.filter(id=row["id"]).update(**fresh, **counted)
 
 
 def restore(layout: Layout) -> None:

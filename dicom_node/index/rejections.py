@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
 
 from dicom_node.index.durable import durable_transaction
 from dicom_node.models import Instance, RejectedItem, Rejection, Series, Study
@@ -138,12 +139,14 @@ def recount(study_ids: Iterable[int]) -> None:
     wanted = Study.objects.select_for_update().filter(id__in=set(study_ids))
     for study in wanted.order_by("uid"):
         away = _SHOWN & ~Q(availability=Availability.ONLINE)
+        offline = _SHOWN & Q(availability=Availability.OFFLINE)
         counted = Instance.every.filter(series__study=study).values("series_id")
         counts = {
-            row["series_id"]: (row["shown"], row["away"], row["hidden"])
+            row["series_id"]: (row["shown"], row["away"], row["offline"], row["hidden"])
             for row in counted.annotate(
                 shown=Count("id", filter=_SHOWN),
                 away=Count("id", filter=away),
+                offline=Count("id", filter=offline),
                 hidden=Count("id", filter=~_SHOWN),
             )
         }
@@ -221,22 +224,25 @@ def _mark(rejection: Rejection, *, rejected: bool) -> None:
     Study.objects.filter(id__in=studies).update(revision=F("revision") + 1)
 
 
-def _write(study: Study, counts: Mapping[int, tuple[int, int, int]]) -> None:
+def _write(study: Study, counts: Mapping[int, tuple[int, int, int, int]]) -> None:
     modalities, shown_series = set(), 0
     for series in study.series.all():
-        shown, away, _ = counts.get(series.id, (0, 0, 0))
-        if (series.instance_count, series.evicted_count) != (shown, away):
+        shown, away, offline, _ = counts.get(series.id, (0, 0, 0, 0))
+        known = series.instance_count, series.evicted_count, series.offline_count
+        if known != (shown, away, offline):
             series.instance_count, series.evicted_count = shown, away
-            series.save(update_fields=["instance_count", "evicted_count"])
+            series.offline_count = offline
+            series.save(update_fields=["instance_count", "evicted_count", "offline_count"])
         if shown:
             shown_series += 1
             modalities.add(series.modality)
-    totals = [sum(column) for column in zip(*counts.values(), strict=True)] or [0, 0, 0]
-    study.instance_count, study.evicted_count, study.rejected_count = totals
-    study.series_count = shown_series
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)] or [0, 0, 0, 0]
+    study.instance_count, study.evicted_count, study.offline_count, study.rejected_count = totals
+    study.series_count, study.changed_at = shown_series, timezone.now()
     study.modalities = "\\".join(sorted(filter(None, modalities)))
     study.save(
         update_fields=[
-            *("instance_count", "evicted_count", "rejected_count", "series_count", "modalities")
+            *("instance_count", "evicted_count", "offline_count", "rejected_count"),
+            *("series_count", "modalities", "changed_at"),
         ]
     )

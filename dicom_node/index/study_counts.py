@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import F
+from django.utils import timezone
 
 from dicom_node.models import Instance, Series, Study
 
@@ -25,5 +26,7 @@ def count_evicted(instance: Instance, step: int) -> None:
     step = step if Instance.objects.filter(id=instance.id).exists() else 0
     Series.objects.filter(id=instance.series_id).update(evicted_count=F("evicted_count") + step)
     Study.objects.filter(id=instance.series.study_id).update(
-        evicted_count=F("evicted_count") + step, online_bytes=F("online_bytes") - size
+        evicted_count=F("evicted_count") + step,
+        online_bytes=F("online_bytes") - size,
+        changed_at=timezone.now(),
     )

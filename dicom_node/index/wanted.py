@@ -56,7 +56,7 @@ def note_access(study_ids: Iterable[int]) -> None:
         return
     now = timezone.now()
     stale = Q(last_access_at=None) | Q(last_access_at__lt=now - ACCESS_NOTED_EVERY)
-    Study.objects.filter(stale, id__in=news).update(last_access_at=now)
+    Study.objects.filter(stale, id__in=news).update(last_access_at=now, changed_at=now)
     noted = {f"accessed:{study_id}": True for study_id in news}
     cache.set_many(noted, ACCESS_NOTED_EVERY.total_seconds())
 
