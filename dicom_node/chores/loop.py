@@ -22,7 +22,9 @@ from dicom_node.config import CONFIG
 from dicom_node.custody import correct, quarantine, reject
 from dicom_node.forwarding import queue as forwards
 from dicom_node.forwarding import routing
+from dicom_node.index import journaled
 from dicom_node.models import UsedTicket
+from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
 
 LOG = logging.getLogger(__name__)
@@ -88,6 +90,7 @@ def _tidy(layout: Layout, goes_on: GoesOn) -> None:
     reject.settle_interrupted(layout)
     correct.settle_interrupted(layout)
     quarantine.settle_interrupted(layout)
+    journaled.look_through(Journal(layout.journal))
     trail.sweep(layout.audit, CONFIG.audit_days, timezone.now())
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dicom_node.config import CONFIG, Keeping
 from dicom_node.custody import incomplete
-from dicom_node.index import holds
+from dicom_node.index import holds, journaled
 from dicom_node.models import Instance, Quarantined, Series, Study
 from dicom_node.store.journal import OFFERED, Journal
 from pacs_common.availability import Availability
@@ -102,7 +102,7 @@ def manifest(study: Study, journal: Journal) -> dict[str, Any]:
     """Return a study's facts with each instance's digests, and its journal records."""
     rows = Instance.every.filter(series__study=study).select_related("series")
     told = studies([study])[0]
-    records = journal.of_study(study.uid)
+    records = journaled.of_study(journal, study.uid)
     if told["digests_ready"]:
         _note_offer(study, journal, records)
     return {

@@ -18,7 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 from pydicom.uid import JPEGLosslessSV1
 
-from dicom_node.index import changes
+from dicom_node.index import changes, journaled
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.study_counts import lock_study
 from dicom_node.ingest.same import compared
@@ -48,7 +48,7 @@ class _Seen:
 
     @classmethod
     def of(cls, study: Study) -> _Seen:
-        records = Journal(LAYOUT.journal).of_study(study.uid)
+        records = journaled.of_study(Journal(LAYOUT.journal), study.uid)
         copied = {
             record["sop_instance_uid"]
             for record in records
