@@ -19,7 +19,7 @@ from dicom_node.chores.forwarding import Forwarding
 from dicom_node.chores.lanes import GoesOn, Lanes
 from dicom_node.commitment import queue as commitments
 from dicom_node.config import CONFIG
-from dicom_node.custody import correct, quarantine, reject
+from dicom_node.custody import correct, quarantine, reject, reservations
 from dicom_node.forwarding import queue as forwards
 from dicom_node.forwarding import routing
 from dicom_node.index import journaled
@@ -84,6 +84,7 @@ def _reclaim() -> None:
 
 def _tidy(layout: Layout, goes_on: GoesOn) -> None:
     UsedTicket.objects.filter(expires_at__lt=timezone.now()).delete()
+    reservations.sweep()
     forwards.forget_settled()
     commitments.forget_settled()
     routing.note_routed(layout)

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from dicom_node.index import changes, corrections, quarantine, rejections, rows, writer
+from dicom_node.index import archived, changes, corrections, quarantine, rejections, rows, writer
 from dicom_node.index.conflicts import patient_conflict, same_uid_detail
 from dicom_node.index.entry import Entry
 from dicom_node.index.stored import Evictions, entry_of_file, read_entry, uids_in
@@ -68,7 +68,15 @@ def catch_up(layout: Layout, since: str, until: str = "") -> Report:
         add_quarantined(layout, hour, report)
     if report.quarantined:
         quarantine.restore(layout)
+    if not is_whole:
+        restore_whole_studies(layout)
     return report
+
+
+def restore_whole_studies(layout: Layout) -> None:
+    """Give studies that were indexed anew what the journal tells of each as a whole."""
+    archived.restore_holds(layout)
+    archived.restore_revisions(layout)
 
 
 def add_files(
@@ -175,9 +183,10 @@ def _restore_state(entry: Entry, receipt: dict[str, Any] | None, evicted: Evicti
         instance = Instance.every.select_related("series__study").get(uid=entry.uid)
         instance.stored_sha256 = receipt["stored_sha256"]
         instance.pixel_sha256 = receipt["pixel_sha256"]
-        instance.availability = Availability.NEARLINE
+        instance.availability = evicted.place(entry.uid)
         instance.save()
-        count_evicted(instance, +1)
+        is_offline = instance.availability == Availability.OFFLINE
+        count_evicted(instance, +1, is_offline=is_offline)
     recalls = evicted.recalls(entry.identity.study) if evicted.of(entry.uid) else 0
     if recalls:
         Study.objects.filter(uid=entry.identity.study).update(recalls=recalls)

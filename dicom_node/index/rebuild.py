@@ -10,7 +10,13 @@ from collections.abc import Callable
 from django.db import transaction
 
 from dicom_node.index import checkpoint, corrections, journaled, quarantine, rejections
-from dicom_node.index.compare import Report, add_files, add_quarantined, catch_up
+from dicom_node.index.compare import (
+    Report,
+    add_files,
+    add_quarantined,
+    catch_up,
+    restore_whole_studies,
+)
 from dicom_node.index.stored import Evictions, entry_of_file, uids_in
 from dicom_node.models import (
     Correction,
@@ -55,5 +61,6 @@ def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None)
     for hour in layout.hours(layout.quarantine):
         add_quarantined(layout, hour, report)
     quarantine.restore(layout)
+    restore_whole_studies(layout)
     journaled.look_through(Journal(layout.journal))
     return report

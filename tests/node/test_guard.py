@@ -27,6 +27,9 @@ OPEN = {"healthz", "readyz", "metrics"}
 PEER, FORGOTTEN = "api/peers/<path:title>", "api/rejected-callers/<int:caller_id>"
 BODIES = {
     "POST api/commitments": {"peer_ae": "WS1", "study_uid": STUDY},
+    "POST api/custody/reservations": {"study_uid": STUDY, "bytes": 1},
+    "PUT api/custody/studies/<str:study_uid>/holds": {"holds": []},
+    "PUT api/custody/studies/<str:study_uid>/availability": {"availability": "OFFLINE"},
     f"PUT {PEER}": {"addresses": ["10.0.0.7"], "may": ["echo"]},
     **{f"POST api/scu/{name}": {"peer": "WS1"} for name in ("echo", "find", "move", "get")},
 }
@@ -48,6 +51,7 @@ def routes() -> list[str]:
 def _method(route: str) -> str:
     verbs = (
         "evictions",
+        "reservations",
         "approve",
         "receipts",
         "retry",
@@ -58,6 +62,8 @@ def _method(route: str) -> str:
         "take",
         "known",
     )
+    if route.endswith(("holds", "availability")):
+        return "PUT"
     is_post = route.endswith(verbs) or route.startswith("api/scu/")
     return "POST" if is_post else "GET"
 
@@ -81,6 +87,9 @@ EXACTLY = {
     "api/chores": "status",
     "api/log": "log.read",
     "api/custody/receipts": "custody.receipt",
+    "api/custody/reservations": "custody.recall",
+    "api/custody/studies/<str:study_uid>/holds": "custody.hold",
+    "api/custody/studies/<str:study_uid>/availability": "custody.availability",
 }
 
 
