@@ -17,6 +17,7 @@ from dicom_node.api import (
     peers,
     quarantine,
     rejections,
+    restoring,
     scu,
 )
 from dicom_node.dicomweb import (
@@ -62,6 +63,9 @@ urlpatterns = [
     path("api/custody/studies/<str:study_uid>/holds", keeping.holds),
     path("api/custody/studies/<str:study_uid>/availability", keeping.availability),
     path("api/custody/reservations", keeping.reserve),
+    path("api/custody/restore/<str:study_uid>/journal", restoring.records),
+    path("api/custody/restore/<str:study_uid>/<str:sop_uid>", restoring.instance),
+    path("api/custody/quarantine/<str:sop_uid>/<str:digest>", custody.quarantined),
     path("api/custody/evictions", custody.evictions),
     path("api/custody/recall-requests", custody.recall_requests),
     path("api/custody/receipts", commitments.receipts),

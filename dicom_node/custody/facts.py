@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dicom_node.config import CONFIG, Keeping
-from dicom_node.custody import incomplete
+from dicom_node.custody import incomplete, quarantine_files
 from dicom_node.index import holds, journaled
 from dicom_node.models import Instance, Quarantined, Series, Study
 from dicom_node.store.journal import OFFERED, Journal
@@ -108,6 +108,7 @@ def manifest(study: Study, journal: Journal) -> dict[str, Any]:
     return {
         **told,
         "instances": [_instance(row) for row in rows.order_by("arrived_at", "uid")],
+        "quarantine": quarantine_files.told(study.uid),
         "journal": [record for record in records if record["kind"] != OFFERED],
     }
 

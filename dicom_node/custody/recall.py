@@ -86,7 +86,7 @@ def checked(body: BinaryIO, size_bytes: int, sha256: str) -> Iterator[bytes]:
         digest.update(chunk)
         left -= len(chunk)
         if not left and digest.hexdigest() != sha256:
-            raise DigestMismatch("the bytes are not those that were evicted")
+            raise DigestMismatch("the bytes are not those of the digest")
         yield chunk
 
 

@@ -6,6 +6,7 @@ it compares: an index made anew, which may count fewer acts, must not come to a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from dicom_node.store.journal import (
     CORRECTION_UNDONE,
     HELD,
     OFFERED,
+    RECALLED,
     REJECTED,
     RELEASED,
     TAKEN,
@@ -27,6 +29,7 @@ from dicom_node.store.journal import (
 )
 from dicom_node.store.layout import Layout
 
+Record = Mapping[str, Any]
 UNDER_WAY = timedelta(minutes=1)  # what arrived so shortly before an offer may not be part of it
 _COUNTED = {REJECTED, UNDONE, CORRECTED, CORRECTION_UNDONE, TAKEN, HELD, RELEASED}
 
@@ -42,14 +45,37 @@ class _Offer:
 
 def restore_holds(layout: Layout) -> None:
     """Give the studies the holds that the journal tells."""
-    last: dict[str, str] = {}
+    last: dict[str, Record] = {}
     for record in Journal(layout.journal).read():
         if record.get("kind") in (HELD, RELEASED):
-            last[record["study_uid"]] = holds.packed(map(holds.hold_of, record["holds"]))
-    for study_uid, packed in last.items():
+            last[record["study_uid"]] = record
+    for study_uid, record in last.items():
+        packed = _packed(record)
         Study.objects.filter(uid=study_uid).exclude(holds=packed).update(
             holds=packed, changed_at=timezone.now()
         )
+
+
+def show(study_uid: str, records: Sequence[Record]) -> None:
+    """Give one study the holds and the count of recalls that its records tell.
+
+    Inside the caller's transaction; a study without a row gets it with its first object.
+    """
+    study = Study.objects.select_for_update().filter(uid=study_uid).first()
+    if study is None:
+        return
+    for record in records:
+        if record.get("kind") in (HELD, RELEASED):
+            study.holds = _packed(record)
+    study.recalls = max(study.recalls, sum(one.get("kind") == RECALLED for one in records))
+    study.changed_at = timezone.now()
+    study.save(update_fields=["holds", "recalls", "changed_at"])
+
+
+def offered(records: Iterable[Record]) -> int | None:
+    """Return the highest revision that a study's records say was offered, None for no offer."""
+    offers = [one["revision"] for one in records if one.get("kind") == OFFERED]
+    return max(offers, default=None)
 
 
 def restore_revisions(layout: Layout) -> None:
@@ -67,6 +93,10 @@ def restore_revisions(layout: Layout) -> None:
             Study.objects.filter(id=number, revision=revision).update(**raised)
 
 
+def _packed(record: Record) -> str:
+    return holds.packed(map(holds.hold_of, record["holds"]))
+
+
 def _offers(layout: Layout) -> dict[str, _Offer]:
     found: dict[str, _Offer] = {}
     for record in Journal(layout.journal).read():
@@ -77,7 +107,7 @@ def _offers(layout: Layout) -> dict[str, _Offer]:
     return found
 
 
-def _note_offer(found: dict[str, _Offer], record: dict[str, Any]) -> None:
+def _note_offer(found: dict[str, _Offer], record: Record) -> None:
     known = found.get(record["study_uid"])
     if known is None or record["revision"] >= known.revision:
         at = datetime.fromisoformat(record["at"])

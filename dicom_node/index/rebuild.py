@@ -51,8 +51,9 @@ def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None)
         for model in _ALL:
             model._base_manager.all().delete()
         journaled.forget()
-    rejections.restore(layout)
-    corrections.restore(layout)
+    journal = Journal(layout.journal)
+    rejections.restore(journal.read())
+    corrections.restore(journal.read())
     report = Report()
     evicted = Evictions(layout)
     for hour in layout.hours(layout.objects):
@@ -62,5 +63,5 @@ def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None)
         add_quarantined(layout, hour, report)
     quarantine.restore(layout)
     restore_whole_studies(layout)
-    journaled.look_through(Journal(layout.journal))
+    journaled.look_through(journal)
     return report

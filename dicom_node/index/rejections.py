@@ -18,8 +18,7 @@ from django.utils import timezone
 
 from dicom_node.index.durable import durable_transaction
 from dicom_node.models import Instance, RejectedItem, Rejection, Series, Study
-from dicom_node.store.journal import APPROVED, REJECTED, REMOVED, UNDONE, Journal
-from dicom_node.store.layout import Layout
+from dicom_node.store.journal import APPROVED, REJECTED, REMOVED, UNDONE
 from pacs_common.availability import Availability
 from pacs_common.errors import Conflict
 
@@ -153,16 +152,18 @@ def recount(study_ids: Iterable[int]) -> None:
         _write(study, counts)
 
 
-def restore(layout: Layout) -> None:
+def restore(records: Iterable[Mapping[str, Any]]) -> None:
     """Give the journal's rejections their rows, and hide again what they hid (custody rule 2)."""
     told: dict[str, list[Mapping[str, Any]]] = {}
-    for record in Journal(layout.journal).read():
+    for record in records:
         if record.get("kind") in _KINDS:
             told.setdefault(str(record["note_uid"]), []).append(record)
-    known = set(Rejection.objects.values_list("note_uid", flat=True))
-    for note_uid, records in told.items():
-        if note_uid not in known and records[0]["kind"] == REJECTED:
-            _restore(records)
+    known = dict(Rejection.objects.values_list("note_uid", "id"))
+    for note_uid, some in told.items():
+        if note_uid in known:
+            _go_on(known[note_uid], some)
+        elif some[0]["kind"] == REJECTED:
+            _restore(some)
 
 
 def _restore(records: Sequence[Mapping[str, Any]]) -> None:
@@ -187,6 +188,19 @@ def _restore(records: Sequence[Mapping[str, Any]]) -> None:
             rejection.state = Rejection.State.APPROVED
             rejection.approved_by = approved[-1]["by"]
         rejection.save()
+
+
+def _go_on(rejection_id: int, records: Sequence[Mapping[str, Any]]) -> None:
+    """Do with a rejection what later records tell, where its row does not know it."""
+    kinds = {record["kind"] for record in records}
+    found = Rejection.objects.filter(id=rejection_id)
+    state = Rejection.State
+    if UNDONE in kinds and found.filter(state__in=(state.REJECTED, state.APPROVED)).exists():
+        with held(found.get()) as now:
+            show(now)
+    elif APPROVED in kinds and found.filter(state=state.REJECTED).exists():
+        by = next(record["by"] for record in records if record["kind"] == APPROVED)
+        found.update(state=state.APPROVED, approved_by=by)
 
 
 def _named_by(rejection: Rejection) -> QuerySet[Instance]:

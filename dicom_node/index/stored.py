@@ -80,10 +80,14 @@ def read_entry(
         raise FileNotFoundError(path)
     if receipt is None or receipt["kind"] != EVICTED:
         raise ArgensError("a stub without its eviction record")
+    return entry_of_stub(stub, hour, receipt), receipt
+
+
+def entry_of_stub(stub: Path, hour: str, receipt: dict[str, Any]) -> Entry:
+    """Return the entry of an evicted object, from its stub and its eviction's record."""
     meta, scanned, _ = part10.scan_file(stub, WANTED)
     charset = part10.provenance(meta, datetime.now(UTC)).fallback_charset
-    stored = _stored_of_receipt(receipt, hour)
-    return entry_of(scanned, identity_of(scanned), stored, charset), receipt
+    return entry_of(scanned, identity_of(scanned), _stored_of_receipt(receipt, hour), charset)
 
 
 def entry_of_file(path: Path, hour: str) -> Entry:

@@ -34,6 +34,7 @@ class Instance:
     size_bytes: int
     arrived_at: datetime
     online: bool = True
+    place: str = "NEARLINE"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -46,7 +47,7 @@ class Instance:
             "stored_sha256": self.stored_sha256,
             "pixel_sha256": self.stored_sha256,
             "arrived_at": self.arrived_at.isoformat(),
-            "availability": "ONLINE" if self.online else "NEARLINE",
+            "availability": "ONLINE" if self.online else self.place,
         }
 
 
@@ -60,6 +61,7 @@ class Study:
     last_arrival_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     last_access_at: datetime | None = None
     journal: list[dict[str, Any]] = field(default_factory=list)
+    holds: list[dict[str, str]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         online = [one for one in self.instances.values() if one.online]
@@ -79,7 +81,22 @@ class Study:
             "last_access_at": self.last_access_at.isoformat() if self.last_access_at else None,
             "digests_ready": self.digests_ready,
             "quarantined": 0,
+            "birth_date": "19500417",
+            "department": "Imagerie",
+            "body_parts": ["HEAD"],
+            "incomplete": False,
+            "held": bool(self.holds),
+            "holds": self.holds,
         }
+
+    def shelve(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Note where evicted instances lie, all of them or those named."""
+        named = set(told.get("instances", self.instances))
+        away = [one for one in self.instances.values() if not one.online and one.uid in named]
+        moved = [one.uid for one in away if one.place != told["availability"]]
+        for one in away:
+            one.place = told["availability"]
+        return {"study_uid": self.uid, "moved": moved, "not_evicted": []}
 
 
 class NodeStandIn:
@@ -95,6 +112,8 @@ class NodeStandIn:
         self.in_use: set[str] = set()
         self.receipts: dict[str, str] = {}
         self.disk = {"total_bytes": 1000, "free_bytes": 900, "stored_bytes": 0, "reserve_bytes": 0}
+        self.space_bytes = 1 << 40
+        self.reserved: dict[str, int] = {}
         self.calls: list[str] = []
         self.delay_s = 0.0
         self.lock = threading.Lock()
@@ -138,6 +157,12 @@ class NodeStandIn:
         self.answers[plan["plan_id"]] = answer
         return answer
 
+    def reserve(self, study_uid: str, size_bytes: int) -> dict[str, Any]:
+        if size_bytes > self.space_bytes:
+            raise errors.DiskFull(f"{self.name} has no room for {size_bytes} bytes")
+        self.reserved[study_uid] = size_bytes
+        return {"study_uid": study_uid, "bytes": size_bytes}
+
     def take_receipts(self, told: dict[str, Any]) -> dict[str, Any]:
         for receipt in told["instances"]:
             assert any(copy["verified_at"] for copy in receipt["copies"])
@@ -161,6 +186,35 @@ class NodeStandIn:
         study.journal.append({"at": datetime.now(UTC).isoformat(), "kind": "evicted"})
         answer["evicted"].append(one.uid)
         answer["freed_bytes"] += one.size_bytes
+
+    def restore(
+        self, study_uid: str, sop_uid: str, content: bytes, headers: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Take an instance of which nothing is known here, as its file or as evicted."""
+        if sha256(content) != headers["X-Stored-SHA256"]:
+            raise errors.DigestMismatch("not the stored file")
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        copies = json.loads(headers.get("X-Evicted-To") or "[]")
+        assert all(copy["verified_at"] for copy in copies)
+        if not copies and len(content) > self.space_bytes:
+            raise errors.DiskFull(f"{self.name} has no room")
+        file = self.folder / f"{sop_uid}.dcm"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not copies:
+            self.space_bytes -= len(content)
+            file.write_bytes(content)
+        is_new = sop_uid not in study.instances
+        study.instances[sop_uid] = Instance(
+            sop_uid, file, sha256(content), len(content), datetime.now(UTC), online=not copies
+        )
+        return (201 if is_new else 200), {"restored": is_new}
+
+    def restore_journal(self, study_uid: str, told: dict[str, Any]) -> dict[str, Any]:
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        new = [record for record in told["records"] if record not in study.journal]
+        study.journal += new
+        study.revision = max(study.revision, told["revision"])
+        return {"added": len(new)}
 
     def put_back(self, study_uid: str, sop_uid: str, content: bytes) -> tuple[int, dict[str, Any]]:
         study = self.studies[study_uid]
@@ -244,6 +298,16 @@ class Handler(BaseHTTPRequestHandler):
         raise errors.NotFound("no such address")
 
     def _put(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
+        if parts[2] == "restore":
+            ticket.require("custody.restore", parts[3])
+            return self.node.restore(parts[3], parts[4], self.content, self.headers)
+        if parts[-1] == "availability":
+            ticket.require("custody.availability", parts[3])
+            return 200, self._study(parts[3]).shelve(json.loads(self.content))
+        if parts[-1] == "holds":
+            ticket.require("custody.hold", parts[3])
+            self._study(parts[3]).holds = json.loads(self.content)["holds"]
+            return 200, {"study_uid": parts[3]}
         _, _, _, uid, _, sop = parts
         ticket.require("custody.recall", uid)
         self._study(uid)
@@ -251,6 +315,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _post(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         plan = json.loads(self.content)
+        if parts[2] == "restore":
+            ticket.require("custody.restore", parts[3])
+            return 200, self.node.restore_journal(parts[3], plan)
+        if parts[-1] == "reservations":
+            ticket.require("custody.recall", plan["study_uid"])
+            return 200, self.node.reserve(plan["study_uid"], plan["bytes"])
         if parts[-1] == "receipts":
             ticket.require("custody.receipt", plan["study_uid"])
             return 200, self.node.take_receipts(plan)
