@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from dicom_node.api.guard import allowed
 from dicom_node.config import CONFIG
-from dicom_node.custody import facts
+from dicom_node.custody import facts, quarantine_files
 from dicom_node.custody.evict import Eviction
 from dicom_node.custody.recall import put_back
 from dicom_node.models import Instance, RecallRequest, Study
@@ -27,12 +27,13 @@ LAYOUT = Layout(CONFIG.data_dir)
 @require_GET
 @allowed("custody.read")
 def studies(request: HttpRequest) -> JsonResponse:
-    """Answer one page of study facts."""
+    """Answer one page of study facts, of those alone that changed `since` where it is given."""
     try:
         limit = max(1, int(request.GET.get("limit", facts.MAX_PAGE)))
     except ValueError:
         raise BadInput("limit is not a number") from None
-    return JsonResponse(facts.page(request.GET.get("after", ""), limit))
+    given = request.GET
+    return JsonResponse(facts.page(given.get("after", ""), limit, given.get("since", "")))
 
 
 @require_GET
@@ -82,6 +83,20 @@ def recall_requests(request: HttpRequest) -> JsonResponse:
         for row in RecallRequest.objects.order_by("requested_at")
     ]
     return JsonResponse({"requests": wanted})
+
+
+@require_GET
+@allowed("custody.read", study_in_body=True)
+def quarantined(request: HttpRequest, sop_uid: str, digest: str) -> FileResponse:
+    """Answer a quarantined file, byte for byte; a ticket for a study opens those of it alone."""
+    found = quarantine_files.named(Uid.parse(sop_uid), digest)
+    request.ticket.require("custody.read", found.study_uid if found else None)
+    if found is None:
+        raise NotFound(f"no object {sop_uid} of this digest is in quarantine")
+    path = quarantine_files.path_of(found)
+    answer = FileResponse(path.open("rb"), content_type="application/dicom")
+    answer["ETag"] = f'"{found.stored_sha256}"'
+    return answer
 
 
 @allowed("custody.read")

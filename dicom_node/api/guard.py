@@ -59,6 +59,9 @@ SCOPES_OF_ISSUER = {
         "custody.evict",
         "custody.recall",
         "custody.receipt",
+        "custody.hold",
+        "custody.availability",
+        "custody.restore",
         "scu",
     },
 }
@@ -130,7 +133,7 @@ def problem_response(error: ArgensError) -> HttpResponse:
     if isinstance(error, NotAuthenticated):
         answer["WWW-Authenticate"] = 'Bearer realm="Argens", Basic realm="Argens"'
     if error.retriable:
-        answer["Retry-After"] = RETRY_AFTER_S
+        answer["Retry-After"] = str(getattr(error, "retry_after_s", RETRY_AFTER_S))
     return answer
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from dicom_node.index import changes
 from dicom_node.ingest.incoming import Outcome, Result
 from dicom_node.models import Transfer
 
@@ -84,6 +85,7 @@ class Account:
         """Write how the association ended: `RELEASED`, or why it broke off."""
         if self._begun:
             self._tell(timezone.now(), why)
+            self._note_studies()
 
     def _tell_now_and_then(self) -> None:
         if time.monotonic() - self._told_at >= TOLD_EVERY_S:
@@ -102,6 +104,14 @@ class Account:
                 Transfer.objects.filter(id=self._row_id).update(**told)
         except DatabaseError as error:
             LOG.error("a transfer is not remembered: %s", error)
+            connections.close_all()
+
+    def _note_studies(self) -> None:
+        """Let the archive look anew at whether these studies came whole (custody/incomplete.py)."""
+        try:
+            changes.note(self._studies)
+        except DatabaseError as error:
+            LOG.error("the end of a transfer is not told: %s", error)
             connections.close_all()
 
     def _columns(self) -> dict[str, Any]:
@@ -125,7 +135,10 @@ class Account:
 
 def close_open() -> None:
     """Say of the transfers that a stopped node left open that they ended; before it serves."""
-    Transfer.objects.filter(ended_at=None).update(ended_at=timezone.now(), why_ended=CUT_BY_RESTART)
+    cut = Transfer.objects.filter(ended_at=None)
+    for studies in cut.values_list("studies", flat=True):
+        changes.note(studies)
+    cut.update(ended_at=timezone.now(), why_ended=CUT_BY_RESTART, last_at=timezone.now())
 
 
 def _clean(text: str) -> str:

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dicom_node.chores.lanes import GoesOn
+from dicom_node.index import changes
 from dicom_node.models import Instance
 from dicom_node.render.pixels import pixel_sha256
 from dicom_node.store import part10, verified
@@ -51,11 +52,12 @@ def compute(layout: Layout, goes_on: GoesOn = lambda: True) -> int:
     for row in waiting[:BATCH_INSTANCES]:
         if not goes_on():
             break
-        if changes := _changes(row, layout.object(row.hour, row.uid)):
-            settled.append((row.id, changes))
+        if found := _found(row, layout.object(row.hour, row.uid)):
+            settled.append((row.id, found))
     with transaction.atomic():  # one turn at the index for all, which arrivals wait for
-        for number, changes in settled:
-            Instance.every.filter(id=number, stored_sha256="").update(**changes)
+        changes.note_instances(number for number, _ in settled)
+        for number, found in settled:
+            Instance.every.filter(id=number, stored_sha256="").update(**found)
     return len(settled)
 
 
@@ -69,7 +71,7 @@ def let_arrivals_pass(goes_on: GoesOn) -> None:
         time.sleep(POLL_S)
 
 
-def _changes(instance: Instance, path: Path) -> dict[str, object]:
+def _found(instance: Instance, path: Path) -> dict[str, object]:
     """Return what settles the instance, its digests or that it is damaged; {} to try again."""
     try:
         before, began_at = Identity.of(path.stat()), time.time()

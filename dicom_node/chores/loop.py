@@ -19,10 +19,12 @@ from dicom_node.chores.forwarding import Forwarding
 from dicom_node.chores.lanes import GoesOn, Lanes
 from dicom_node.commitment import queue as commitments
 from dicom_node.config import CONFIG
-from dicom_node.custody import correct, quarantine, reject
+from dicom_node.custody import correct, quarantine, reject, reservations
 from dicom_node.forwarding import queue as forwards
 from dicom_node.forwarding import routing
+from dicom_node.index import journaled
 from dicom_node.models import UsedTicket
+from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
 
 LOG = logging.getLogger(__name__)
@@ -82,12 +84,14 @@ def _reclaim() -> None:
 
 def _tidy(layout: Layout, goes_on: GoesOn) -> None:
     UsedTicket.objects.filter(expires_at__lt=timezone.now()).delete()
+    reservations.sweep()
     forwards.forget_settled()
     commitments.forget_settled()
     routing.note_routed(layout)
     reject.settle_interrupted(layout)
     correct.settle_interrupted(layout)
     quarantine.settle_interrupted(layout)
+    journaled.look_through(Journal(layout.journal))
     trail.sweep(layout.audit, CONFIG.audit_days, timezone.now())
 
 

@@ -78,10 +78,15 @@ def _note_failure(study: Study, error: Exception) -> None:
         error=f"{type(error).__name__}: {error}"[:500],
     )
     if attempts >= TRIES:
-        Study.objects.filter(id=study.id).update(prepared_revision=study.revision)
+        _note_prepared(study)
 
 
 def _mark_prepared(study: Study) -> None:
     """Note the revision that was prepared: one that grew meanwhile is due again."""
-    Study.objects.filter(id=study.id).update(prepared_revision=study.revision)
+    _note_prepared(study)
     Preparation.objects.filter(study=study).update(attempts=0, due_at=None, error="")
+
+
+def _note_prepared(study: Study) -> None:
+    settled = {"prepared_revision": study.revision, "changed_at": timezone.now()}
+    Study.objects.filter(id=study.id).update(**settled)

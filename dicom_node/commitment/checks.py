@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from dicom_node.commitment.receipts import proven
+from dicom_node.index import changes
 from dicom_node.models import (
     Commitment,
     CommitmentItem,
@@ -161,4 +162,6 @@ def _damaged(row: Instance | NonPatientObject, what: str) -> int:
     LOG.critical("a stored object %s", what, extra={"sop_instance_uid": row.uid})
     same = type(row).objects.filter(id=row.id, size_bytes=row.size_bytes)
     same.update(damaged=True)  # not where it was compressed meanwhile
+    if isinstance(row, Instance):
+        changes.note_instances([row.id])
     return PROCESSING_FAILURE

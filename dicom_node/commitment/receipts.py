@@ -5,36 +5,40 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from dicom_node.index import journaled
 from dicom_node.models import Instance
 from dicom_node.store.journal import COPIED, EVICTED, Journal
 from dicom_node.store.layout import Layout
 from pacs_common.errors import BadInput, NotFound
 
+UIDS_AT_ONCE = 500  # within what one statement of SQLite may name
+
 
 def proven(layout: Layout, uids: Collection[str]) -> set[tuple[str, str]]:
     """Return (UID, stored digest) of the instances of which a verified copy is on record."""
-    if not uids:
-        return set()
-    wanted = set(uids)
-    return {
-        (record["sop_instance_uid"], record["stored_sha256"])
-        for record in Journal(layout.journal).read()
-        if record.get("kind") in (COPIED, EVICTED)
-        and record.get("sop_instance_uid") in wanted
-        and _is_verified(record)
-    }
+    return set(copies_of(layout, uids))
 
 
 def copies_of(layout: Layout, uids: Collection[str]) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return the verified copies on record of instances, by UID and stored digest."""
     wanted = set(uids)
+    records = journaled.of_studies(Journal(layout.journal), _studies_of(wanted))
     return {
         (record["sop_instance_uid"], record["stored_sha256"]): list(record["copies"])
-        for record in Journal(layout.journal).read()
+        for record in records
         if record.get("kind") in (COPIED, EVICTED)
         and record.get("sop_instance_uid") in wanted
         and _is_verified(record)
     }
+
+
+def _studies_of(uids: set[str]) -> set[str]:
+    """Return the studies of instances: each instance has one, for as long as it is here."""
+    found, asked = set(), sorted(uids)
+    for start in range(0, len(asked), UIDS_AT_ONCE):
+        some = Instance.every.filter(uid__in=asked[start : start + UIDS_AT_ONCE])
+        found |= set(some.values_list("series__study__uid", flat=True).distinct())
+    return found
 
 
 def note_copies(layout: Layout, told: Mapping[str, Any]) -> dict[str, Any]:

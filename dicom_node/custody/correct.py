@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dicom_node import audit
 from dicom_node.custody.correct_values import Asked, after, corrected_values, current
-from dicom_node.index import corrections
+from dicom_node.index import corrections, journaled
 from dicom_node.index.corrected import Original
 from dicom_node.index.in_force import IN_FORCE
 from dicom_node.models import Correction, Study
@@ -90,14 +90,15 @@ def settle_interrupted(layout: Layout) -> None:
     interrupted = list(Correction.objects.filter(state__in=(State.BEGUN, State.UNDOING)))
     if not interrupted:
         return
-    journaled = {
+    studies = {one.study_uid for one in interrupted}
+    told = {
         (record["kind"], record["correction_id"])
-        for record in Journal(layout.journal).read()
+        for record in journaled.of_studies(Journal(layout.journal), studies)
         if record.get("kind") in (CORRECTED, CORRECTION_UNDONE)
     }
     for one in interrupted:
         try:
-            _settle(one, journaled)
+            _settle(one, told)
         except ArgensError as error:
             LOG.error("a correction waits: %s", error, extra={"study_uid": one.study_uid})
 
@@ -192,14 +193,14 @@ def _require_undoable(now: Correction) -> None:
         raise Conflict("objects came since that bear the corrected identity: correct it anew")
 
 
-def _settle(interrupted: Correction, journaled: set[tuple[str, str]]) -> None:
+def _settle(interrupted: Correction, told: set[tuple[str, str]]) -> None:
     with corrections.held(interrupted) as now:
         is_undoing = now.state == State.UNDOING
         if now.state != interrupted.state:
             return  # somebody was at it
         kind = CORRECTION_UNDONE if is_undoing else CORRECTED
         since = now.undone_at if is_undoing else now.at
-        if (kind, now.correction_id) in journaled:
+        if (kind, now.correction_id) in told:
             corrections.settle(now, State.UNDONE if is_undoing else State.APPLIED)
         elif since is not None and timezone.now() - since > BEGUN_FOR:
             if is_undoing:

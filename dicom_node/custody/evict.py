@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from dicom_node import audit
 from dicom_node.custody.stub import keep_stub
+from dicom_node.index import holds
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.study_counts import count_evicted, lock_study
 from dicom_node.models import EvictionPlan, Instance, Quarantined, Study, UsedTicket
@@ -89,6 +90,8 @@ class Eviction:
     def _refusal(self, study: Study, instance: Instance | None, receipt: Mapping[str, Any]) -> str:
         if instance is None:
             return "not in this study"
+        if study.holds:
+            return holds.refusal(study.holds)
         if instance.damaged:
             return "damaged here: the copy may be the only good one"
         if not any(copy.get("verified_at") for copy in receipt["copies"]):
@@ -111,10 +114,9 @@ class Eviction:
         paths = [self.layout.object(instance.hour, instance.uid) for instance in instances]
         folder = paths[0].parent
         with blobs.locked(folder, exclusive=True):  # a recall holds it while it puts files back
-            if Study.objects.get(id=study.id).recalls != study.recalls:
-                raise Conflict("the plan is void: the study was recalled since")
             with durable_transaction():
                 lock_study(study.id)
+                _require_unchanged(study)
                 for instance in instances:
                     is_online = Instance.every.filter(
                         id=instance.id, availability=Availability.ONLINE
@@ -124,6 +126,15 @@ class Eviction:
             freed = sum(map(_unlink, paths))
             blobs.sync_folder(folder)
         return freed
+
+
+def _require_unchanged(study: Study) -> None:
+    """Raise Conflict where a study was recalled or held since its plan was looked at."""
+    now = Study.objects.get(id=study.id)
+    if now.recalls != study.recalls:
+        raise Conflict("the plan is void: the study was recalled since")
+    if now.holds:
+        raise Conflict(f"the plan is void: the study is {holds.refusal(now.holds)}")
 
 
 def _counts(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,62 +3,112 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from dicom_node.config import CONFIG, Keeping
-from dicom_node.models import Instance, Quarantined, Study
+from dicom_node.custody import incomplete, quarantine_files
+from dicom_node.index import holds, journaled
+from dicom_node.models import Instance, Quarantined, Series, Study
 from dicom_node.store.journal import OFFERED, Journal
 from pacs_common.availability import Availability
-from pacs_common.errors import ArgensError
+from pacs_common.errors import ArgensError, BadInput
 
 LOG = logging.getLogger(__name__)
 MAX_PAGE = 1000
+OVERLAP = timedelta(seconds=60)  # a change may be committed that long after it was dated
 
 
-def page(after: str, limit: int) -> dict[str, Any]:
-    """Return the facts of up to `limit` studies whose UID follows `after`, in UID order."""
-    rows = list(Study.objects.filter(uid__gt=after).order_by("uid")[: min(limit, MAX_PAGE)])
-    last = rows[-1].uid if len(rows) == min(limit, MAX_PAGE) else None
-    return {"studies": studies(rows), "next": last}
+def page(after: str, limit: int, since: str = "") -> dict[str, Any]:
+    """Return the facts of up to `limit` studies, and `now`, from where to ask on the next time.
+
+    All of them come by UID, those that changed since a moment (ISO 8601) in the order of their
+    changes, so that one which changes meanwhile comes again. `after` is the `next` of the page
+    before. Raises BadInput.
+    """
+    asked_at = (timezone.now() - OVERLAP).isoformat()
+    limit = min(limit, MAX_PAGE)
+    wanted = changed(since, after) if since else Study.objects.filter(uid__gt=after).order_by("uid")
+    rows = list(wanted[:limit])
+    following = None
+    if len(rows) == limit:
+        following = _place(rows[-1]) if since else rows[-1].uid
+    return {"studies": studies(rows), "next": following, "now": asked_at}
+
+
+def changed(since: str, after: str = "") -> QuerySet[Study]:
+    """Return the studies that changed since a moment, by an index in the order of the changes."""
+    moment, uid = _moment(since), ""
+    if after:
+        at, _, uid = after.partition("/")
+        moment = max(moment, _moment(at))
+    found = Study.objects.filter(changed_at__gte=moment).order_by("changed_at", "uid")
+    return found.exclude(changed_at=moment, uid__lte=uid) if uid else found
+
+
+def _place(study: Study) -> str:
+    """Return a study's place in the order of changes; as texts, later ones are greater."""
+    return f"{study.changed_at.astimezone(UTC).isoformat(timespec='microseconds')}/{study.uid}"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in an address
+    except ValueError:
+        raise BadInput(f"{text[:64]!r} is not a moment (ISO 8601)") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class _Beside(NamedTuple):
+    """What other tables tell of some studies."""
+
+    unready: set[int]
+    in_quarantine: Counter[str]
+    body_parts: dict[int, set[str]]
+    incomplete: frozenset[str]
 
 
 def studies(rows: Iterable[Study]) -> list[dict[str, Any]]:
     """Return the facts of each study."""
     found = list(rows)
+    beside = _beside(found)
+    return [_facts(study, beside) for study in found]
+
+
+def _beside(found: Sequence[Study]) -> _Beside:
     ids = [study.id for study in found]
     waiting = Q(stored_sha256="") | Q(damaged=True)
-    unready = set(
-        Instance.every.filter(waiting, series__study__in=ids).values_list(
-            "series__study_id", flat=True
-        )
+    unready = Instance.every.filter(waiting, series__study__in=ids)
+    held_back = Quarantined.waiting.filter(study_uid__in=[study.uid for study in found])
+    parts: dict[int, set[str]] = {}
+    for number, part in (
+        Series.objects.filter(study__in=ids).exclude(body_part="").values_list("study", "body_part")
+    ):
+        parts.setdefault(number, set()).add(part)
+    return _Beside(
+        unready=set(unready.values_list("series__study_id", flat=True)),
+        in_quarantine=Counter(held_back.values_list("study_uid", flat=True)),
+        body_parts=parts,
+        incomplete=incomplete.studies(),
     )
-    uids = [study.uid for study in found]
-    in_quarantine = list(
-        Quarantined.waiting.filter(study_uid__in=uids).values_list("study_uid", flat=True)
-    )
-    return [
-        _facts(
-            study,
-            study.id not in unready and not _is_to_be_compressed(study),
-            in_quarantine.count(study.uid),
-        )
-        for study in found
-    ]
 
 
 def manifest(study: Study, journal: Journal) -> dict[str, Any]:
     """Return a study's facts with each instance's digests, and its journal records."""
     rows = Instance.every.filter(series__study=study).select_related("series")
     told = studies([study])[0]
-    records = journal.of_study(study.uid)
+    records = journaled.of_study(journal, study.uid)
     if told["digests_ready"]:
         _note_offer(study, journal, records)
     return {
         **told,
         "instances": [_instance(row) for row in rows.order_by("arrived_at", "uid")],
+        "quarantine": quarantine_files.told(study.uid),
         "journal": [record for record in records if record["kind"] != OFFERED],
     }
 
@@ -78,8 +128,9 @@ def _is_to_be_compressed(study: Study) -> bool:
     return CONFIG.renditions is Keeping.AT_REST and study.prepared_revision < study.revision
 
 
-def _facts(study: Study, digests_ready: bool, quarantined: int) -> dict[str, Any]:
+def _facts(study: Study, beside: _Beside) -> dict[str, Any]:
     accessed = study.last_access_at
+    held = holds.unpacked(study.holds)
     total, away = _counts(study)
     return {
         "study_uid": study.uid,
@@ -87,6 +138,9 @@ def _facts(study: Study, digests_ready: bool, quarantined: int) -> dict[str, Any
         "modalities": [m for m in study.modalities.split("\\") if m],
         "study_date": study.study_date,
         "description": study.description,
+        "birth_date": study.birth_date,
+        "department": study.requesting_service or study.department,
+        "body_parts": sorted(beside.body_parts.get(study.id, ())),
         "instances": total,
         "online": total - away,
         "size_bytes": study.size_bytes,
@@ -95,8 +149,11 @@ def _facts(study: Study, digests_ready: bool, quarantined: int) -> dict[str, Any
         "recalls": study.recalls,
         "last_arrival_at": study.last_arrival_at.isoformat(),
         "last_access_at": accessed.isoformat() if accessed else None,
-        "digests_ready": digests_ready,
-        "quarantined": quarantined,
+        "digests_ready": study.id not in beside.unready and not _is_to_be_compressed(study),
+        "quarantined": beside.in_quarantine[study.uid],
+        "incomplete": study.uid in beside.incomplete,
+        "held": bool(held),
+        "holds": [one._asdict() for one in held],
     }
 
 

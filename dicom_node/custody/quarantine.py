@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from dicom_node import audit
-from dicom_node.index import quarantine, rows
+from dicom_node.index import changes, journaled, quarantine, rows
 from dicom_node.index.conflicts import patient_conflict
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.entry import Entry
@@ -134,6 +134,7 @@ def _claimed(
         same = Quarantined.objects.filter(id=row.id, decision__in=before)
         if same.update(**told) != 1:
             raise Conflict("somebody else has just decided about it")
+        changes.note([row.study_uid])
     row.refresh_from_db()
     row.decided_by, row.comment = by, comment
     return row
@@ -230,5 +231,5 @@ def _is_noted(layout: Layout, row: Quarantined) -> bool:
         record.get("kind") == TAKEN
         and record.get("received_sha256") == row.received_sha256
         and record.get("decided_at") == at
-        for record in Journal(layout.journal).of_study(row.study_uid)
+        for record in journaled.of_study(Journal(layout.journal), row.study_uid)
     )

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dicom_node import audit
 from dicom_node.custody import reject
-from dicom_node.index import rejections
+from dicom_node.index import holds, rejections
 from dicom_node.models import Instance, Quarantined, Rejection
 from dicom_node.store import blobs, part10
 from dicom_node.store.journal import APPROVED, REMOVED, Journal
@@ -79,6 +79,8 @@ def _note_approval(layout: Layout, rejection: Rejection, by: str) -> None:
 
 
 def _refusal(layout: Layout, instance: Instance, receipts: set[tuple[str, str]]) -> str:
+    if instance.series.study.holds:
+        return holds.refusal(instance.series.study.holds)
     if (instance.uid, instance.stored_sha256) not in receipts:
         return "no verified copy of it is in the archive"
     if Quarantined.waiting.filter(uid=instance.uid).exists():
@@ -111,7 +113,8 @@ def _remove_hour(
         with rejections.held(rejection) as now:
             if now.state != State.APPROVED:
                 raise Conflict(f"it is {State(now.state).label}")
-            going = rejections.still_hidden(instances)
+            hidden = rejections.still_hidden(instances)
+            going = [one for one in hidden if not one.series.study.holds]
             Journal(layout.journal).append(REMOVED, [_record(now, one) for one in going])
             rejections.forget(now, going)
         for instance in going:

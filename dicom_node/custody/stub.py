@@ -24,12 +24,16 @@ def keep_stub(layout: Layout, instance: Instance) -> None:
     """Write the stub and the thumbnail of an instance durably, unless they are there."""
     path = layout.object(instance.hour, instance.uid)
     stub = layout.object(instance.hour, instance.uid, STUB)
-    if stub.exists() or not path.exists():
-        return
-    ds = part10.read_object(path)
-    picture = _picture(ds)
+    if path.exists() and not stub.exists():
+        write_stub(layout, instance.hour, instance.uid, path)
+
+
+def write_stub(layout: Layout, hour: str, uid: str, path: Path) -> None:
+    """Write the stub and the thumbnail of a file durably; those that are there stay."""
+    stub = layout.object(hour, uid, STUB)
+    picture = _picture(part10.read_object(path))
     if picture:
-        _write(layout.object(instance.hour, instance.uid, THUMBNAIL), picture)
+        _write(layout.object(hour, uid, THUMBNAIL), picture)
     _write(stub, _stub(path))
     blobs.sync_folder(stub.parent)
 

@@ -36,7 +36,7 @@ from dicom_node.render.image_format import NATIVE
 from dicom_node.render.pixels import frame_count
 from dicom_node.render.transcode import COMPRESSED
 from pacs_common.availability import Availability
-from pacs_common.errors import BadInput, CannotRender, NotAcceptable, NotFound, NotOnline
+from pacs_common.errors import BadInput, CannotRender, NotAcceptable, NotFound
 
 _OFFERS_REMEMBERED = 256
 Offer = tuple[str, str, bool]  # media type, transfer syntax, as multipart
@@ -92,7 +92,7 @@ def _require_online(image: Located, study_uid: str, request: HttpRequest) -> Non
     """Raise NotOnline, and ask for the recall, unless the image's bytes are here."""
     if image.availability != Availability.ONLINE:
         wanted.ask_for([study_uid], f"WADO-RS by {request.ticket.subject}")
-        raise NotOnline("the images are in the archive; their recall was asked for")
+        raise wanted.not_online([image.availability])
     wanted.note_access([image.study_id])
 
 

@@ -12,7 +12,7 @@ from dicom_node.index.addressed import addressed
 from dicom_node.models import Instance
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
-from pacs_common.errors import NotFound, NotOnline
+from pacs_common.errors import NotFound
 from pacs_common.uids import Uid
 
 LAYOUT = Layout(CONFIG.data_dir)
@@ -45,4 +45,4 @@ def require_online(found: Iterable[Instance], request: HttpRequest) -> None:
         wanted.note_access(instance.series.study_id for instance in instances)
         return
     wanted.note_absence(instances, f"WADO-RS by {request.ticket.subject}")
-    raise NotOnline("the images are in the archive; their recall was asked for")
+    raise wanted.not_online(instance.availability for instance in instances)

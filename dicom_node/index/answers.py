@@ -21,7 +21,6 @@ from dicom_node.index.cursors import rows
 from dicom_node.index.moments import in_zone, zone_of
 from dicom_node.index.query import MOMENTS, Query, answered, node_zone
 from dicom_node.index.values import number_of
-from pacs_common.availability import Availability
 
 Element = tuple[int, str, Any]
 Row = tuple[Any, ...]
@@ -176,10 +175,7 @@ def _zipped(attributes: list[Attribute], texts: list[str]) -> list[list[Element]
 
 
 def _availability(row: Row) -> str:
-    last = row[-1]
-    if isinstance(last, str):
-        return last
-    return Availability.NEARLINE if last else Availability.ONLINE
+    return row[-1]
 
 
 def _time(text: str) -> str | None:

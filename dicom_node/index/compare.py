@@ -14,13 +14,14 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from dicom_node.index import corrections, quarantine, rejections, rows, writer
+from dicom_node.index import archived, changes, corrections, quarantine, rejections, rows, writer
 from dicom_node.index.conflicts import patient_conflict, same_uid_detail
 from dicom_node.index.entry import Entry
 from dicom_node.index.stored import Evictions, entry_of_file, read_entry, uids_in
 from dicom_node.index.study_counts import count_evicted
 from dicom_node.models import Instance, NonPatientObject, Quarantined, Study
 from dicom_node.store import blobs
+from dicom_node.store.journal import Journal
 from dicom_node.store.layout import OBJECT, STUB, Layout
 from pacs_common.availability import Availability
 from pacs_common.errors import ArgensError
@@ -49,8 +50,9 @@ def catch_up(layout: Layout, since: str, until: str = "") -> Report:
     evicted = Evictions(layout)
     is_whole = any(model._base_manager.exists() for model in KINDS)
     if not since or not is_whole:  # perhaps another index than the decisions were noted in
-        rejections.restore(layout)
-        corrections.restore(layout)
+        journal = Journal(layout.journal)
+        rejections.restore(journal.read())
+        corrections.restore(journal.read())
     for hour in _hours(layout, layout.objects, since, until):
         folder = layout.objects / hour
         report.partial += blobs.sweep(folder)
@@ -68,7 +70,15 @@ def catch_up(layout: Layout, since: str, until: str = "") -> Report:
         add_quarantined(layout, hour, report)
     if report.quarantined:
         quarantine.restore(layout)
+    if not is_whole:
+        restore_whole_studies(layout)
     return report
+
+
+def restore_whole_studies(layout: Layout) -> None:
+    """Give studies that were indexed anew what the journal tells of each as a whole."""
+    archived.restore_holds(layout)
+    archived.restore_revisions(layout)
 
 
 def add_files(
@@ -172,15 +182,20 @@ def _settle(layout: Layout, entry: Entry, failure: Exception, report: Report) ->
 
 def _restore_state(entry: Entry, receipt: dict[str, Any] | None, evicted: Evictions) -> None:
     if receipt is not None:
-        instance = Instance.every.select_related("series__study").get(uid=entry.uid)
-        instance.stored_sha256 = receipt["stored_sha256"]
-        instance.pixel_sha256 = receipt["pixel_sha256"]
-        instance.availability = Availability.NEARLINE
-        instance.save()
-        count_evicted(instance, +1)
+        mark_evicted(entry.uid, receipt, evicted.place(entry.uid))
     recalls = evicted.recalls(entry.identity.study) if evicted.of(entry.uid) else 0
     if recalls:
         Study.objects.filter(uid=entry.identity.study).update(recalls=recalls)
+
+
+def mark_evicted(uid: str, receipt: dict[str, Any], place: str) -> None:
+    """Say of an instance that was indexed by its stub that it is away, in a transaction."""
+    instance = Instance.every.select_related("series__study").get(uid=uid)
+    instance.stored_sha256 = receipt["stored_sha256"]
+    instance.pixel_sha256 = receipt["pixel_sha256"]
+    instance.availability = place
+    instance.save()
+    count_evicted(instance, +1, is_offline=place == Availability.OFFLINE)
 
 
 def _flag_missing(layout: Layout, hour: str, uids: set[str], report: Report) -> None:
@@ -192,6 +207,8 @@ def _flag_missing(layout: Layout, hour: str, uids: set[str], report: Report) -> 
         report.missing.append(f"{hour}/{uid}")
     for model in KINDS:
         model._base_manager.filter(uid__in=uids).update(damaged=True)
+    gone = Instance.every.filter(uid__in=uids)
+    changes.note(gone.values_list("series__study__uid", flat=True).distinct())
 
 
 def _move_to_quarantine(layout: Layout, entry: Entry, reason: str, detail: str) -> None:

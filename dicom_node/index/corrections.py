@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import F
+from django.utils import timezone
 
 from dicom_node.index.corrected import Original, corrected_row
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.in_force import overlay_of
 from dicom_node.models import Correction, Study
-from dicom_node.store.journal import CORRECTED, CORRECTION_UNDONE, Journal
-from dicom_node.store.layout import Layout
+from dicom_node.store.journal import CORRECTED, CORRECTION_UNDONE
 from pacs_common.errors import Conflict
 
 State = Correction.State
@@ -56,14 +56,15 @@ def show(study_uid: str) -> None:
     if row is None:
         return
     fresh = corrected_row(Original.of(row), overlay_of(study_uid))
-    Study.objects.filter(id=row["id"]).update(**fresh, revision=F("revision") + 1)
+    counted = {"revision": F("revision") + 1, "changed_at": timezone.now()}
+    Study.objects.filter(id=row["id"]).update(**fresh, **counted)
 
 
-def restore(layout: Layout) -> None:
+def restore(records: Iterable[Mapping[str, Any]]) -> None:
     """Give the journal's corrections their rows, before the studies have theirs (rule 2)."""
     known = set(Correction.objects.values_list("correction_id", flat=True))
     studies: set[str] = set()
-    for record in Journal(layout.journal).read():
+    for record in records:
         if record.get("kind") == CORRECTED and record["correction_id"] not in known:
             known.add(record["correction_id"])
             studies.add(record["study_uid"])
@@ -71,7 +72,8 @@ def restore(layout: Layout) -> None:
         elif record.get("kind") == CORRECTION_UNDONE:
             undone = {"undone_by": record["by"], "undone_at": _moment(record["at"])}
             named = Correction.objects.filter(correction_id=record["correction_id"])
-            named.exclude(state=State.UNDONE).update(state=State.UNDONE, **undone)
+            if named.exclude(state=State.UNDONE).update(state=State.UNDONE, **undone):
+                studies.add(record["study_uid"])
     for study_uid in Study.objects.filter(uid__in=studies).values_list("uid", flat=True):
         with durable_transaction():  # of an index that forgot its corrections alone
             show(study_uid)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import F, Max
 
-from dicom_node.index import rejections, rows
+from dicom_node.index import changes, rejections, rows
 from dicom_node.index.entry import Entry
 from dicom_node.models import Instance, Quarantined, Series, Study
 from dicom_node.store.journal import KEPT, REOPENED, TAKEN, Journal
@@ -37,6 +37,7 @@ def add(entry: Entry, reason: str, detail: str) -> None:
             "source_ae": entry.stored.source_ae,
         },
     )
+    changes.note([entry.identity.study])
 
 
 def restore(layout: Layout) -> None:
@@ -60,8 +61,8 @@ def exchange(stored: Instance | None, entry: Entry, row: Quarantined) -> None:
         changed = Study.objects.filter(uid=study.uid)
         here = Instance.every.filter(series__study__uid=study.uid)
         last = here.aggregate(at=Max("arrived_at"))["at"] or study.last_arrival_at
-        counted = {"revision": study.revision + 1, "recalls": study.recalls}
-        changed.update(last_arrival_at=last, **counted)
+        kept = {"recalls": study.recalls, "holds": study.holds}
+        changed.update(last_arrival_at=last, revision=study.revision + 1, **kept)
         rejections.recount(changed.values_list("id", flat=True))
     Quarantined.objects.filter(id=row.id).delete()
 

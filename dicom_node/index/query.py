@@ -140,7 +140,7 @@ def select(query: Query, beyond: Condition = ALWAYS) -> Condition:
     if query.level is Level.PATIENT:
         where, params = _latest_of_each_patient(wanted)
     columns = [_value(attribute) for attribute in answered(query)]
-    columns.append("i.availability" if query.level is Level.IMAGE else _evicted(query.level))
+    columns.append("i.availability" if query.level is Level.IMAGE else _availability(query.level))
     window = f" LIMIT {query.limit}" if query.limit is not None else ""
     if query.offset:
         window = window or (" LIMIT -1" if connection.vendor == "sqlite" else "")
@@ -252,8 +252,13 @@ def _order(query: Query) -> str:
     return _ORDER[query.level]
 
 
-def _evicted(level: Level) -> str:
-    return f"{_ALIAS[level]}.evicted_count"
+def _availability(level: Level) -> str:
+    """Return the availability of a whole in SQL: that of its least available instance."""
+    of = _ALIAS[level]
+    return (
+        f"CASE WHEN {of}.evicted_count = 0 THEN 'ONLINE'"
+        f" WHEN {of}.offline_count = 0 THEN 'NEARLINE' ELSE 'OFFLINE' END"
+    )
 
 
 def _value(attribute: Attribute) -> str:

@@ -9,8 +9,14 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from dicom_node.index import checkpoint, corrections, quarantine, rejections
-from dicom_node.index.compare import Report, add_files, add_quarantined, catch_up
+from dicom_node.index import checkpoint, corrections, journaled, quarantine, rejections
+from dicom_node.index.compare import (
+    Report,
+    add_files,
+    add_quarantined,
+    catch_up,
+    restore_whole_studies,
+)
 from dicom_node.index.stored import Evictions, entry_of_file, uids_in
 from dicom_node.models import (
     Correction,
@@ -23,6 +29,7 @@ from dicom_node.models import (
     Series,
     Study,
 )
+from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
 
 __all__ = ["Report", "catch_up", "entry_of_file", "rebuild"]
@@ -43,8 +50,10 @@ def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None)
     with transaction.atomic():
         for model in _ALL:
             model._base_manager.all().delete()
-    rejections.restore(layout)
-    corrections.restore(layout)
+        journaled.forget()
+    journal = Journal(layout.journal)
+    rejections.restore(journal.read())
+    corrections.restore(journal.read())
     report = Report()
     evicted = Evictions(layout)
     for hour in layout.hours(layout.objects):
@@ -53,4 +62,6 @@ def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None)
     for hour in layout.hours(layout.quarantine):
         add_quarantined(layout, hour, report)
     quarantine.restore(layout)
+    restore_whole_studies(layout)
+    journaled.look_through(journal)
     return report

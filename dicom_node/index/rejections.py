@@ -14,11 +14,11 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
 
 from dicom_node.index.durable import durable_transaction
 from dicom_node.models import Instance, RejectedItem, Rejection, Series, Study
-from dicom_node.store.journal import APPROVED, REJECTED, REMOVED, UNDONE, Journal
-from dicom_node.store.layout import Layout
+from dicom_node.store.journal import APPROVED, REJECTED, REMOVED, UNDONE
 from pacs_common.availability import Availability
 from pacs_common.errors import Conflict
 
@@ -138,28 +138,32 @@ def recount(study_ids: Iterable[int]) -> None:
     wanted = Study.objects.select_for_update().filter(id__in=set(study_ids))
     for study in wanted.order_by("uid"):
         away = _SHOWN & ~Q(availability=Availability.ONLINE)
+        offline = _SHOWN & Q(availability=Availability.OFFLINE)
         counted = Instance.every.filter(series__study=study).values("series_id")
         counts = {
-            row["series_id"]: (row["shown"], row["away"], row["hidden"])
+            row["series_id"]: (row["shown"], row["away"], row["offline"], row["hidden"])
             for row in counted.annotate(
                 shown=Count("id", filter=_SHOWN),
                 away=Count("id", filter=away),
+                offline=Count("id", filter=offline),
                 hidden=Count("id", filter=~_SHOWN),
             )
         }
         _write(study, counts)
 
 
-def restore(layout: Layout) -> None:
+def restore(records: Iterable[Mapping[str, Any]]) -> None:
     """Give the journal's rejections their rows, and hide again what they hid (custody rule 2)."""
     told: dict[str, list[Mapping[str, Any]]] = {}
-    for record in Journal(layout.journal).read():
+    for record in records:
         if record.get("kind") in _KINDS:
             told.setdefault(str(record["note_uid"]), []).append(record)
-    known = set(Rejection.objects.values_list("note_uid", flat=True))
-    for note_uid, records in told.items():
-        if note_uid not in known and records[0]["kind"] == REJECTED:
-            _restore(records)
+    known = dict(Rejection.objects.values_list("note_uid", "id"))
+    for note_uid, some in told.items():
+        if note_uid in known:
+            _go_on(known[note_uid], some)
+        elif some[0]["kind"] == REJECTED:
+            _restore(some)
 
 
 def _restore(records: Sequence[Mapping[str, Any]]) -> None:
@@ -184,6 +188,19 @@ def _restore(records: Sequence[Mapping[str, Any]]) -> None:
             rejection.state = Rejection.State.APPROVED
             rejection.approved_by = approved[-1]["by"]
         rejection.save()
+
+
+def _go_on(rejection_id: int, records: Sequence[Mapping[str, Any]]) -> None:
+    """Do with a rejection what later records tell, where its row does not know it."""
+    kinds = {record["kind"] for record in records}
+    found = Rejection.objects.filter(id=rejection_id)
+    state = Rejection.State
+    if UNDONE in kinds and found.filter(state__in=(state.REJECTED, state.APPROVED)).exists():
+        with held(found.get()) as now:
+            show(now)
+    elif APPROVED in kinds and found.filter(state=state.REJECTED).exists():
+        by = next(record["by"] for record in records if record["kind"] == APPROVED)
+        found.update(state=state.APPROVED, approved_by=by)
 
 
 def _named_by(rejection: Rejection) -> QuerySet[Instance]:
@@ -221,22 +238,25 @@ def _mark(rejection: Rejection, *, rejected: bool) -> None:
     Study.objects.filter(id__in=studies).update(revision=F("revision") + 1)
 
 
-def _write(study: Study, counts: Mapping[int, tuple[int, int, int]]) -> None:
+def _write(study: Study, counts: Mapping[int, tuple[int, int, int, int]]) -> None:
     modalities, shown_series = set(), 0
     for series in study.series.all():
-        shown, away, _ = counts.get(series.id, (0, 0, 0))
-        if (series.instance_count, series.evicted_count) != (shown, away):
+        shown, away, offline, _ = counts.get(series.id, (0, 0, 0, 0))
+        known = series.instance_count, series.evicted_count, series.offline_count
+        if known != (shown, away, offline):
             series.instance_count, series.evicted_count = shown, away
-            series.save(update_fields=["instance_count", "evicted_count"])
+            series.offline_count = offline
+            series.save(update_fields=["instance_count", "evicted_count", "offline_count"])
         if shown:
             shown_series += 1
             modalities.add(series.modality)
-    totals = [sum(column) for column in zip(*counts.values(), strict=True)] or [0, 0, 0]
-    study.instance_count, study.evicted_count, study.rejected_count = totals
-    study.series_count = shown_series
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)] or [0, 0, 0, 0]
+    study.instance_count, study.evicted_count, study.offline_count, study.rejected_count = totals
+    study.series_count, study.changed_at = shown_series, timezone.now()
     study.modalities = "\\".join(sorted(filter(None, modalities)))
     study.save(
         update_fields=[
-            *("instance_count", "evicted_count", "rejected_count", "series_count", "modalities")
+            *("instance_count", "evicted_count", "offline_count", "rejected_count"),
+            *("series_count", "modalities", "changed_at"),
         ]
     )

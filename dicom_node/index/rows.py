@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Model
+from django.utils import timezone
 
 from dicom_node.index import corrected, in_force
 from dicom_node.index.entry import Entry
@@ -222,7 +223,8 @@ def _update_study(sql: Statements, study: _Touched) -> None:
     if study.hidden:
         steps["rejected_count"] = len(study.hidden)
     last = max(entry.stored.arrived_at for entry in entries)
-    sql.update(Study, study.row["id"], steps, study.changes, {"last_arrival_at": last})
+    changes = study.changes | {"changed_at": timezone.now()}
+    sql.update(Study, study.row["id"], steps, changes, {"last_arrival_at": last})
 
 
 def _created(model: type[Model], columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from dicom_node.index.entry import WANTED, Entry, Stored, entry_of, identity_of
 from dicom_node.store import part10
-from dicom_node.store.journal import EVICTED, RECALLED, Journal
+from dicom_node.store.journal import EVICTED, RECALLED, SHELVED, Journal
 from dicom_node.store.layout import OBJECT, STUB, Layout
+from pacs_common.availability import Availability
 from pacs_common.errors import ArgensError
 
 
@@ -21,17 +22,30 @@ class Evictions:
         self._journal = Journal(layout.journal)
         self._last: dict[str, dict[str, Any]] | None = None
         self._recalls: Counter[str] = Counter()
+        self._places: dict[str, str] = {}
 
     def of(self, uid: str) -> dict[str, Any] | None:
         """Return the last record of an instance, None where it never left."""
         if self._last is None:
             self._last = {}
             for record in self._journal.read():
-                if record.get("kind") in (EVICTED, RECALLED):
-                    self._last[record["sop_instance_uid"]] = record
-                if record.get("kind") == RECALLED:
-                    self._recalls[record["study_uid"]] += 1
+                self._take(self._last, record)
         return self._last.get(uid)
+
+    def place(self, uid: str) -> str:
+        """Return where an evicted instance lies (after a call of `of`): NEARLINE, or OFFLINE."""
+        return self._places.get(uid, Availability.NEARLINE)
+
+    def _take(self, last: dict[str, dict[str, Any]], record: dict[str, Any]) -> None:
+        kind = record.get("kind")
+        if kind in (EVICTED, RECALLED):
+            last[record["sop_instance_uid"]] = record
+            self._places.pop(record["sop_instance_uid"], None)
+        if kind == RECALLED:
+            self._recalls[record["study_uid"]] += 1
+        if kind == SHELVED:
+            for uid in record["sop_instance_uids"]:
+                self._places[uid] = record["availability"]
 
     def recalls(self, study_uid: str) -> int:
         """Return how often instances of a study came back (after a call of `of`)."""
@@ -66,10 +80,14 @@ def read_entry(
         raise FileNotFoundError(path)
     if receipt is None or receipt["kind"] != EVICTED:
         raise ArgensError("a stub without its eviction record")
+    return entry_of_stub(stub, hour, receipt), receipt
+
+
+def entry_of_stub(stub: Path, hour: str, receipt: dict[str, Any]) -> Entry:
+    """Return the entry of an evicted object, from its stub and its eviction's record."""
     meta, scanned, _ = part10.scan_file(stub, WANTED)
     charset = part10.provenance(meta, datetime.now(UTC)).fallback_charset
-    stored = _stored_of_receipt(receipt, hour)
-    return entry_of(scanned, identity_of(scanned), stored, charset), receipt
+    return entry_of(scanned, identity_of(scanned), _stored_of_receipt(receipt, hour), charset)
 
 
 def entry_of_file(path: Path, hour: str) -> Entry:

@@ -12,8 +12,15 @@ from django.utils import timezone
 from dicom_node.index.attributes import LEVELS, UNIQUE_KEY, Level
 from dicom_node.index.matching import is_universal, split_uids
 from dicom_node.models import Instance, RecallRequest, Study
-from pacs_common.availability import Availability
-from pacs_common.errors import BadQuery
+from pacs_common.availability import Availability, least
+from pacs_common.errors import BadQuery, NotOnline
+
+
+class OnShelf(NotOnline):
+    """The bytes are on a volume outside the library: its recall needs an operator (OFFLINE)."""
+
+    retry_after_s = 600
+
 
 ACCESS_NOTED_EVERY = timedelta(seconds=30)
 _COLUMN = {
@@ -56,9 +63,19 @@ def note_access(study_ids: Iterable[int]) -> None:
         return
     now = timezone.now()
     stale = Q(last_access_at=None) | Q(last_access_at__lt=now - ACCESS_NOTED_EVERY)
-    Study.objects.filter(stale, id__in=news).update(last_access_at=now)
+    Study.objects.filter(stale, id__in=news).update(last_access_at=now, changed_at=now)
     noted = {f"accessed:{study_id}": True for study_id in news}
     cache.set_many(noted, ACCESS_NOTED_EVERY.total_seconds())
+
+
+def not_online(places: Iterable[str]) -> NotOnline:
+    """Return why pixels cannot be read now, by the availability of each instance that is asked."""
+    if least(places) == Availability.OFFLINE:
+        return OnShelf(
+            "the images are OFFLINE, on a volume outside the archive's library: "
+            "their recall was asked for, and an operator must bring the volume"
+        )
+    return NotOnline("the images are in the archive; their recall was asked for")
 
 
 def note_absence(found: Iterable[Instance], who: str) -> None:

@@ -1,10 +1,11 @@
 """The node's rows, by what they are about."""
 
-from dicom_node.models.archived import EvictionPlan, RecallRequest, UsedTicket
+from dicom_node.models.archived import EvictionPlan, RecallRequest, Reservation, UsedTicket
 from dicom_node.models.commitment import Commitment, CommitmentItem
 from dicom_node.models.correction import Correction
 from dicom_node.models.forwarding import Forward, ForwardDestination
 from dicom_node.models.found import Instance, NonPatientObject, Series, Shown, Study
+from dicom_node.models.journaled import JournalMark, JournalRun
 from dicom_node.models.peers import RejectedCaller, Transfer
 from dicom_node.models.prepared import FrameMap, Preparation
 from dicom_node.models.quarantine import Quarantined, Waiting
@@ -19,6 +20,8 @@ __all__ = [
     "ForwardDestination",
     "FrameMap",
     "Instance",
+    "JournalMark",
+    "JournalRun",
     "NonPatientObject",
     "Preparation",
     "Quarantined",
@@ -26,6 +29,7 @@ __all__ = [
     "RejectedCaller",
     "RejectedItem",
     "Rejection",
+    "Reservation",
     "Series",
     "Shown",
     "Study",

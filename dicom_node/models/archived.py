@@ -28,3 +28,11 @@ class RecallRequest(models.Model):
     study_uid = models.TextField(unique=True)
     requested_at = models.DateTimeField(auto_now_add=True)
     requested_by = models.TextField(default="")
+
+
+class Reservation(models.Model):
+    """Space that is kept for the recall of a study; forgotten when its time is over."""
+
+    study_uid = models.TextField(unique=True)
+    size_bytes = models.BigIntegerField(help_text="That is still to come.")
+    expires_at = models.DateTimeField()

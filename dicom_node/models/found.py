@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.timezone import now
 
 from pacs_common.availability import Availability
 
@@ -65,6 +66,7 @@ class Study(models.Model):
     series_count = models.IntegerField(default=0)
     instance_count = models.IntegerField(default=0)
     evicted_count = models.IntegerField(default=0)
+    offline_count = models.IntegerField(default=0, help_text="Of the evicted, those on a shelf.")
     size_bytes = models.BigIntegerField(default=0)
     online_bytes = models.BigIntegerField(default=0)
     rejected_count = models.IntegerField(default=0, help_text="Instances that are hidden.")
@@ -75,6 +77,10 @@ class Study(models.Model):
         default=0, help_text="The one whose frames, thumbnails and metadata were prepared."
     )
     recalls = models.IntegerField(default=0, help_text="Grows with every recall.")
+    holds = models.TextField(default="", help_text="Of the archive, in force: index/holds.py.")
+    changed_at = models.DateTimeField(
+        default=now, help_text="When anything changed that the archive is told of it."
+    )
     last_arrival_at = models.DateTimeField(db_index=True)
     last_access_at = models.DateTimeField(null=True)
 
@@ -93,6 +99,7 @@ class Study(models.Model):
                 ]
             ),
             models.Index(fields=["birth_date"], name="study_by_birth_date"),
+            models.Index(fields=["changed_at", "uid"], name="study_by_change"),
             models.Index(
                 fields=["last_arrival_at"],
                 name="study_to_prepare",
@@ -137,6 +144,7 @@ class Series(models.Model):
     requested_accessions = models.TextField(default="")
     instance_count = models.IntegerField(default=0)
     evicted_count = models.IntegerField(default=0)
+    offline_count = models.IntegerField(default=0)
 
     class Meta:
         constraints = [

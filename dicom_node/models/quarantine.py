@@ -33,6 +33,7 @@ class Quarantined(models.Model):
     uid = models.TextField()
     study_uid = models.TextField(db_index=True)
     received_sha256 = models.TextField()
+    stored_sha256 = models.TextField(default="", help_text="Of its file, once it was asked for.")
     reason = models.TextField(choices=Reason.choices)
     detail = models.TextField(default="")
     hour = models.TextField(db_index=True)

@@ -15,8 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 from django.db.models import F
+from django.utils import timezone
 from pydicom.uid import JPEGLosslessSV1
 
+from dicom_node.index import changes, journaled
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.study_counts import lock_study
 from dicom_node.ingest.same import compared
@@ -46,7 +48,7 @@ class _Seen:
 
     @classmethod
     def of(cls, study: Study) -> _Seen:
-        records = Journal(LAYOUT.journal).of_study(study.uid)
+        records = journaled.of_study(Journal(LAYOUT.journal), study.uid)
         copied = {
             record["sop_instance_uid"]
             for record in records
@@ -147,6 +149,7 @@ def _adopt(image: Instance, path: Path, told: Recompressed) -> None:
     if part10.data_set_sha256(path) != image.received_sha256:
         LOG.critical("damaged object", extra={"sop_instance_uid": image.uid})
         Instance.every.filter(id=image.id).update(damaged=True)
+        changes.note_instances([image.id])
         return
     with blobs.locked(path.parent, exclusive=True):
         _index(image, path)
@@ -168,7 +171,9 @@ def _index(image: Instance, path: Path) -> None:
             FrameMap.objects.filter(instance_id=image.id).delete()
             step = size_bytes - image.size_bytes
             Study.objects.filter(id=image.series.study_id).update(
-                size_bytes=F("size_bytes") + step, online_bytes=F("online_bytes") + step
+                size_bytes=F("size_bytes") + step,
+                online_bytes=F("online_bytes") + step,
+                changed_at=timezone.now(),
             )
 
 

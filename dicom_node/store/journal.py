@@ -1,6 +1,7 @@
 """The node's append-only journal: what happened to objects after they arrived (custody rule 2).
 
-One JSON object a line, one file a month, synced before the caller goes on. A torn last line
+One JSON object a line, one file a month, synced before the caller goes on. What it says of one
+study is asked of `index/journaled.py`, which knows where that stands. A torn last line
 (power cut in mid-write) is skipped by readers and closed by the next writer.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicom_node.store.blobs import disk_errors, ensure_folder, sync_folder, write_all
 
@@ -22,7 +23,11 @@ OFFERED = "offered"  # to the archive: its files stay as they are
 REJECTED, UNDONE = "rejected", "rejection-undone"
 APPROVED, REMOVED = "rejection-approved", "removed"
 CORRECTED, CORRECTION_UNDONE = "corrected", "correction-undone"
+HELD, RELEASED = "held", "released"  # by the archive: the study stays on the node
+SHELVED = "availability"  # of evicted instances: NEARLINE, or OFFLINE
 KEPT, TAKEN, REOPENED = "quarantine-kept", "quarantine-taken", "quarantine-reopened"
+
+RESTORED = "0-restored.jsonl"  # before every month
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,23 @@ class Added:
 
     records: list[dict[str, Any]]
     whole: bool
+
+
+class Line(NamedTuple):
+    """A line of a journal file, and where it begins (bytes)."""
+
+    file: str
+    begins_at: int
+    text: bytes
+
+    @property
+    def ends_at(self) -> int:
+        """Where the next line begins."""
+        return self.begins_at + len(self.text)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return its record; none of a line that was torn."""
+        return _parsed(self.text)
 
 
 class Journal:
@@ -49,6 +71,16 @@ class Journal:
         if lines:
             ensure_folder(self._folder)
             self._append_lines(self._folder / f"{now:%Y-%m}.jsonl", lines)
+
+    def restore(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add records of a journal that was lost, durably and as they are.
+
+        They come before all that this one has told itself, in a file of their own.
+        """
+        lines = [json.dumps(dict(record)) for record in records]
+        if lines:
+            ensure_folder(self._folder)
+            self._append_lines(self._folder / RESTORED, lines)
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Yield all records, oldest first."""
@@ -74,9 +106,25 @@ class Journal:
                     records += _parsed(line)
         return Added(records, whole=left > 0)
 
-    def of_study(self, study_uid: str) -> list[dict[str, Any]]:
-        """Return the records of one study, oldest first."""
-        return [record for record in self.read() if record.get("study_uid") == study_uid]
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes of each file are durable: whole records, oldest file first."""
+        found = {}
+        for file in sorted(self._folder.glob("*.jsonl")):
+            handle = os.open(file, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH)  # no batch is half-written, or taken back
+                found[file.name] = os.fstat(handle).st_size
+            finally:
+                os.close(handle)
+        return found
+
+    def lines(self, file: str, begins_at: int, ends_at: int) -> Iterator[Line]:
+        """Yield the lines of a file between two offsets, the first of which begins a line."""
+        with (self._folder / file).open("rb") as content:
+            content.seek(begins_at)
+            while begins_at < ends_at and (text := content.readline()):
+                yield Line(file, begins_at, text)
+                begins_at += len(text)
 
     def _append_lines(self, file: Path, lines: list[str]) -> None:
         with disk_errors():

@@ -5,6 +5,7 @@
                              <SOP Instance UID>.jpg      after eviction: its thumbnail
 <data>/quarantine/YYYY/MM/DD/HH/<UID>.<digest>.dcm       kept, waiting for a decision
 <data>/journal/YYYY-MM.jsonl                             what happened to objects later
+<data>/journal/0-restored.jsonl                          the same, of a node that this one replaces
 <data>/audit/YYYY-MM-DD.jsonl                            who did what, for PACS_AUDIT_DAYS
 <data>/peers.json                                        who may associate, and do what
 <data>/renditions/                                       pictures that can be made again

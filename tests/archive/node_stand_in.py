@@ -34,6 +34,7 @@ class Instance:
     size_bytes: int
     arrived_at: datetime
     online: bool = True
+    place: str = "NEARLINE"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -46,7 +47,7 @@ class Instance:
             "stored_sha256": self.stored_sha256,
             "pixel_sha256": self.stored_sha256,
             "arrived_at": self.arrived_at.isoformat(),
-            "availability": "ONLINE" if self.online else "NEARLINE",
+            "availability": "ONLINE" if self.online else self.place,
         }
 
 
@@ -80,7 +81,22 @@ class Study:
             "last_access_at": self.last_access_at.isoformat() if self.last_access_at else None,
             "digests_ready": self.digests_ready,
             "quarantined": 0,
+            "birth_date": "19500417",
+            "department": "Imagerie",
+            "body_parts": ["HEAD"],
+            "incomplete": False,
+            "held": bool(self.holds),
+            "holds": self.holds,
         }
+
+    def shelve(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Note where evicted instances lie, all of them or those named."""
+        named = set(told.get("instances", self.instances))
+        away = [one for one in self.instances.values() if not one.online and one.uid in named]
+        moved = [one.uid for one in away if one.place != told["availability"]]
+        for one in away:
+            one.place = told["availability"]
+        return {"study_uid": self.uid, "moved": moved, "not_evicted": []}
 
 
 class NodeStandIn:
@@ -285,6 +301,9 @@ class Handler(BaseHTTPRequestHandler):
         if parts[2] == "restore":
             ticket.require("custody.restore", parts[3])
             return self.node.restore(parts[3], parts[4], self.content, self.headers)
+        if parts[-1] == "availability":
+            ticket.require("custody.availability", parts[3])
+            return 200, self._study(parts[3]).shelve(json.loads(self.content))
         if parts[-1] == "holds":
             ticket.require("custody.hold", parts[3])
             self._study(parts[3]).holds = json.loads(self.content)["holds"]

@@ -27,11 +27,15 @@ OPEN = {"healthz", "readyz", "metrics"}
 PEER, FORGOTTEN = "api/peers/<path:title>", "api/rejected-callers/<int:caller_id>"
 BODIES = {
     "POST api/commitments": {"peer_ae": "WS1", "study_uid": STUDY},
+    "POST api/custody/reservations": {"study_uid": STUDY, "bytes": 1},
+    "POST api/custody/restore/<str:study_uid>/journal": {"records": []},
+    "PUT api/custody/studies/<str:study_uid>/holds": {"holds": []},
+    "PUT api/custody/studies/<str:study_uid>/availability": {"availability": "OFFLINE"},
     f"PUT {PEER}": {"addresses": ["10.0.0.7"], "may": ["echo"]},
     **{f"POST api/scu/{name}": {"peer": "WS1"} for name in ("echo", "find", "move", "get")},
 }
 VALUES = {"study_uid": STUDY, "series_uid": SERIES, "sop_uid": f"{SERIES}.1", "numbers": "1"}
-VALUES |= {"note_uid": "1.2.3", "correction_id": "1"}
+VALUES |= {"note_uid": "1.2.3", "correction_id": "1", "digest": "0" * 64}
 PUT = "PUT api/custody/studies/<str:study_uid>/instances/<str:sop_uid>"
 
 
@@ -48,6 +52,8 @@ def routes() -> list[str]:
 def _method(route: str) -> str:
     verbs = (
         "evictions",
+        "reservations",
+        "journal",
         "approve",
         "receipts",
         "retry",
@@ -58,6 +64,8 @@ def _method(route: str) -> str:
         "take",
         "known",
     )
+    if route.endswith(("holds", "availability", "restore/<str:study_uid>/<str:sop_uid>")):
+        return "PUT"
     is_post = route.endswith(verbs) or route.startswith("api/scu/")
     return "POST" if is_post else "GET"
 
@@ -81,6 +89,11 @@ EXACTLY = {
     "api/chores": "status",
     "api/log": "log.read",
     "api/custody/receipts": "custody.receipt",
+    "api/custody/reservations": "custody.recall",
+    "api/custody/restore/<str:study_uid>/journal": "custody.restore",
+    "api/custody/restore/<str:study_uid>/<str:sop_uid>": "custody.restore",
+    "api/custody/studies/<str:study_uid>/holds": "custody.hold",
+    "api/custody/studies/<str:study_uid>/availability": "custody.availability",
 }
 
 

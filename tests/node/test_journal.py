@@ -48,7 +48,6 @@ def test_records_come_back_in_order_with_time_and_kind(journal):
         ("recalled", 3),
     ]
     assert all(record["at"].endswith("+00:00") for record in found)
-    assert [record["n"] for record in journal.of_study("1")] == [1, 3]
 
 
 def test_months_are_read_in_order(journal, tmp_path):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
+from dicom_node.custody.facts import changed
 from dicom_node.index.cursors import selects_after
 from dicom_node.index.matching import Condition
 from dicom_node.index.query import Level, Position, Query, select
@@ -91,6 +92,16 @@ def a_page_begins_in_the_index_where_the_one_before_ended() -> None:
             assert "TEMP B-TREE" not in said and "Sort" not in said, said
 
 
+def changes_come_in_order_of_an_index() -> None:
+    """Fail where the archive's question for what changed would read or sort other studies."""
+    since = "2099-01-01T00:00:00+00:00"
+    for after in ("", f"{since}/1.2.3"):
+        statement, params = changed(since, after)[:500].query.sql_with_params()
+        said = plan_of(Condition(statement, params))
+        assert "study_by_change" in said, said
+        assert not any(word in said for word in ("TEMP B-TREE", "Sort", *SCANS)), said
+
+
 @pytest.fixture
 def filled(db: None) -> None:
     """A small index; SQLite plans without statistics, so its size does not matter."""
@@ -107,6 +118,10 @@ def test_sqlite_sorts_no_whole_answer(filled):
 
 def test_sqlite_begins_a_page_where_the_one_before_ended(filled):
     a_page_begins_in_the_index_where_the_one_before_ended()
+
+
+def test_sqlite_finds_what_changed_by_an_index(filled):
+    changes_come_in_order_of_an_index()
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +147,14 @@ def test_postgresql_begins_a_page_where_the_one_before_ended(postgresql):
     code = (
         "from tests.node import test_query_plans as plans;"
         "plans.a_page_begins_in_the_index_where_the_one_before_ended()"
+    )
+    _manage(postgresql, "shell", "-v0", "-c", code)
+
+
+@pytest.mark.slow
+def test_postgresql_finds_what_changed_by_an_index(postgresql):
+    code = (
+        "from tests.node import test_query_plans as plans;plans.changes_come_in_order_of_an_index()"
     )
     _manage(postgresql, "shell", "-v0", "-c", code)
 

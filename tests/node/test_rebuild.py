@@ -28,7 +28,7 @@ def snapshot():
     for model in (Study, Series, Instance, Quarantined):
         for row in model.objects.all():
             values = model_to_dict(row)
-            for name in ("id", "study", "series", "last_access_at", "verified"):
+            for name in ("id", "study", "series", "last_access_at", "verified", "changed_at"):
                 values.pop(name, None)
             rows[(model.__name__, row.uid, values.get("received_sha256", ""))] = values
     return rows

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from django.db import DatabaseError
 
+from dicom_node.index import changes
 from dicom_node.models import Instance
 from dicom_node.overlay.apply import corrected
 from dicom_node.store import part10
@@ -207,6 +208,7 @@ def _flagged(item: Item, why: str) -> Damaged:
         believed = {"id": item.row_id, "size_bytes": item.size_bytes}  # or replaced meanwhile
         try:
             Instance.objects.filter(**believed).update(damaged=True)
+            changes.note_instances([item.row_id])
         except DatabaseError as error:  # the digests' chore, or the next reader, will find it too
             LOG.error("not flagged: %s", error, extra={"sop_instance_uid": item.uid})
     return Damaged(f"the stored file is damaged: {why}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.core.management.base import BaseCommand, CommandError
 
 from dicom_node.config import CONFIG
-from dicom_node.index import rebuild
+from dicom_node.index import changes, rebuild
 from dicom_node.models import Instance, NonPatientObject, Quarantined
 from dicom_node.store import part10
 from dicom_node.store.layout import Layout
@@ -27,6 +27,8 @@ class Command(BaseCommand):
             if is_damaged != row.damaged:
                 same = type(row).objects.filter(id=row.id, size_bytes=row.size_bytes)
                 same.update(damaged=is_damaged)  # not where it was compressed meanwhile
+                if isinstance(row, Instance):
+                    changes.note_instances([row.id])
         report.missing += [f"quarantine/{row.uid}" for row in _quarantined_without_file(layout)]
         for uid in damaged:
             self.stderr.write(f"damaged: {uid}")

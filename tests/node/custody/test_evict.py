@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from dicom_node.chores import digests
 from dicom_node.custody import evict as evict_module
+from dicom_node.index.journaled import of_study
 from dicom_node.ingest.ingest import Arrival
 from dicom_node.models import EvictionPlan, Instance, Study
 from dicom_node.store.journal import EVICTED, Journal
@@ -203,7 +204,7 @@ def test_a_plan_that_is_none_is_bad_input(study, archive, body):
 
 def test_the_journal_holds_the_receipt(study, evict, layout):
     evict(plan_for(study))
-    records = Journal(layout.journal).of_study(STUDY)
+    records = of_study(Journal(layout.journal), STUDY)
     assert [record["kind"] for record in records] == [EVICTED] * 3
     assert records[0]["copies"][0]["volume"] == "A00001"
 

@@ -116,3 +116,25 @@ def test_what_was_compressed_at_rest_comes_back_exactly_after_eviction_and_reind
     after = Instance.objects.values().get()
     changed = {name for name in after if after[name] != before[name]}
     assert changed <= {"id", "series_id", "routed"}
+
+
+def test_a_damaged_file_gives_place_to_the_exact_one(study, archive, layout):
+    path = path_of(layout, f"{SERIES}.1")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    Instance.objects.filter(uid=f"{SERIES}.1").update(damaged=True)
+    wrong = content[:-1] + b"y"
+    assert put(archive, f"{SERIES}.1", wrong).status_code == 409
+    assert path.read_bytes() == content[:-1] + b"x"
+    assert put(archive, f"{SERIES}.1", content).status_code == 201
+    assert path.read_bytes() == content
+    assert not Instance.objects.get(uid=f"{SERIES}.1").damaged
+    study.refresh_from_db()
+    assert (study.recalls, study.evicted_count) == (0, 0)
+
+
+def test_a_file_that_was_called_damaged_and_is_not_stays(study, archive, layout):
+    content = path_of(layout, f"{SERIES}.1").read_bytes()
+    Instance.objects.filter(uid=f"{SERIES}.1").update(damaged=True)
+    assert put(archive, f"{SERIES}.1", content).json() == {"restored": False}
+    assert not Instance.objects.get(uid=f"{SERIES}.1").damaged

@@ -9,6 +9,7 @@ from django.utils import timezone
 from dicom_node.custody import reject
 from dicom_node.dicomweb import delete as delete_view
 from dicom_node.index import rebuild, rejections
+from dicom_node.index.journaled import of_study
 from dicom_node.index.query import Level
 from dicom_node.index.wanted import instances
 from dicom_node.ingest import door
@@ -49,7 +50,7 @@ def test_a_rejection_that_a_kill_left_with_its_note_is_finished(study, layout, t
     assert len(everything()[2]) == 5
     reject.settle_interrupted(layout)
     assert everything() == ([], [], [])
-    assert [r["kind"] for r in Journal(layout.journal).of_study(STUDY)] == [REJECTED]
+    assert [r["kind"] for r in of_study(Journal(layout.journal), STUDY)] == [REJECTED]
 
 
 def test_a_deletion_that_was_given_up_as_interrupted_is_no_success(web, study, layout, monkeypatch):
@@ -82,7 +83,7 @@ def test_a_deletion_without_room_for_its_record_is_no_success_and_is_finished_la
     Rejection.objects.update(at=timezone.now() - timedelta(minutes=9))
     reject.settle_interrupted(layout)
     assert everything() == ([], [], [])
-    assert [r["kind"] for r in Journal(layout.journal).of_study(STUDY)] == [REJECTED]
+    assert [r["kind"] for r in of_study(Journal(layout.journal), STUDY)] == [REJECTED]
 
 
 def test_a_torn_record_of_an_undo_undoes_nothing(web, delete, study, layout):

@@ -7,6 +7,7 @@ import pytest
 from dicom_node.chores import digests
 from dicom_node.commitment.receipts import proven
 from dicom_node.custody import reject, reject_removal
+from dicom_node.index.journaled import of_study
 from dicom_node.models import Instance, Rejection, Study
 from dicom_node.store.journal import REMOVED, Journal
 from pacs_common.errors import Conflict
@@ -57,7 +58,7 @@ def test_an_approved_removal_takes_only_what_the_archive_holds(web, delete, stud
     assert {one["sop_instance_uid"] for one in answer["kept"]} == {*study[3:], told["id"]}
     names = {path.stem for path in layout.objects.rglob("*.dcm")}
     assert names == {*study[3:], told["id"]}
-    kinds = [r["kind"] for r in Journal(layout.journal).of_study(STUDY)]
+    kinds = [r["kind"] for r in of_study(Journal(layout.journal), STUDY)]
     assert kinds.count("removed") == 3
     require_problem(web("dicomweb.delete").post(f"/api/rejections/{told['id']}/undo"), 409)
     assert web("rejections.read").get("/api/rejections?due=1").json() == {"rejections": []}
@@ -108,7 +109,7 @@ def test_what_is_undone_while_its_removal_is_prepared_stays(delete, study, layou
         reject_removal.approve(layout, rejection, "approver", proven_slowly)
     assert set(everything()[2]) == {*study, told["id"]}
     assert {path.stem for path in layout.objects.rglob("*.dcm")} == {*study, told["id"]}
-    assert REMOVED not in [record["kind"] for record in Journal(layout.journal).of_study(STUDY)]
+    assert REMOVED not in [record["kind"] for record in of_study(Journal(layout.journal), STUDY)]
 
 
 def test_what_was_removed_meanwhile_is_not_undone(delete, study, layout):
