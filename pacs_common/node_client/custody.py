@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +36,16 @@ class Custody(NodeConnection):
         return self.http.download(
             f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
             target,
+            token=self._ticket("custody.read", study=study_uid),
+        )
+
+    def streamed(self, study_uid: str, sop_uid: str) -> Iterator[bytes]:
+        """Yield one stored file, byte for byte, as it comes; to be closed by who stops early.
+
+        Raises PeerUnreachable where it breaks off: what came is then not the whole file.
+        """
+        return self.http.body(
+            f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
             token=self._ticket("custody.read", study=study_uid),
         )
 

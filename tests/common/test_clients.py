@@ -67,6 +67,8 @@ NODE_CALLS = [
      None),
     (lambda c: c.put_back("1.2", "1.2.3", io.BytesIO(b"ab"), 2), {}, "PUT",
      "/api/custody/studies/1.2/instances/1.2.3", "custody.recall", "1.2", None),
+    (lambda c: list(c.streamed("1.2", "1.2.3")), {}, "GET",
+     "/api/custody/studies/1.2/instances/1.2.3", "custody.read", "1.2", None),
     (lambda c: c.evict(PLAN), {}, "POST", "/api/custody/evictions", "custody.evict", "1.2", "p-1"),
     (lambda c: c.recall_requests(), {"requests": []}, "GET", "/api/custody/recall-requests",
      "custody.read", None, None),
