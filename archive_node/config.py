@@ -151,8 +151,8 @@ def read(env: Env) -> ArchiveConfig:
         member_bytes=env.integer(
             "PACS_MEMBER_BYTES",
             4 * 10**9,
-            "A study is written in parts of at most this size, each proven and kept by itself.",
-            low=20_480,
+            "A larger study is written in parts of about this size, each proven by itself.",
+            low=1000,
         ),
         keys=_keys(
             env.text(
