@@ -45,15 +45,26 @@ def opened(file: IO[bytes], copy: Copy) -> volume.OpenMember:
     return volume.opened(file, copy.member, settings.ARCHIVE.keys)
 
 
-def placed(row: CopiedInstance, stored_sha256: str | None = None) -> volume.Placed:
+def placed(known: CopiedInstance, stored_sha256: str | None = None) -> volume.Placed:
     """Return where an instance lies, with the digest that the node gives, or the catalogue."""
     return volume.Placed(
-        row.sop_instance_uid,
-        stored_sha256 or row.stored_sha256,
-        volume.Extent(row.offset, row.size_bytes),
+        known.sop_instance_uid,
+        stored_sha256 or known.stored_sha256,
+        volume.Extent(known.offset, known.size_bytes),
     )
 
 
-def content(member: volume.OpenMember, row: CopiedInstance) -> Iterator[bytes]:
+def content(member: volume.OpenMember, known: CopiedInstance) -> Iterator[bytes]:
     """Yield one instance's file, decrypted, not compared with its digest yet; raises Damaged."""
-    return member.content(placed(row))
+    return member.content(placed(known))
+
+
+def row(copy: Copy, placed: volume.Placed) -> CopiedInstance:
+    """Return the catalogue's row of one instance of a copy, not saved."""
+    return CopiedInstance(
+        copy=copy,
+        sop_instance_uid=placed.sop_instance_uid,
+        stored_sha256=placed.stored_sha256,
+        size_bytes=placed.extent.size_bytes,
+        offset=placed.extent.offset,
+    )

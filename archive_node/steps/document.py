@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from archive_node.catalogue import Held
 from archive_node.models import CopiedInstance
 from archive_node.steps.manifest import Instance, Manifest
@@ -21,7 +23,6 @@ def document(
     work: Work,
     manifest: Manifest,
     member: str,
-    written_at: datetime,
     brought: Iterable[Instance],
     already: Held,
 ) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def document(
         "study_uid": work.study_uid,
         "member": member,
         "revision": manifest.revision,
-        "written_at": written_at.isoformat(),
+        "written_at": timezone.now().isoformat(),
         "study": facts | {"instances": len(named)},
         "instances": [
             {**entry, "path": volume.instance_path(entry["sop_instance_uid"])}
@@ -59,6 +60,12 @@ def telling_records(of: Mapping[str, Any]) -> int:
     """Return how many of the node's records call for a copy, by an answer or a manifest."""
     kinds = [str(record.get("kind")) for record in of.get("journal", [])]
     return sum(kind not in _OF_ITS_OWN for kind in kinds)
+
+
+def written_at(about: dict[str, Any]) -> datetime:
+    """Return when a member was written, by its manifest (old ones do not say: now)."""
+    said = about.get("written_at")
+    return datetime.fromisoformat(said) if said else timezone.now()
 
 
 def _elsewhere(row: CopiedInstance) -> dict[str, Any]:

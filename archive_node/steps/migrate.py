@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
 from archive_node import library
 from archive_node.catalogue import held
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import copies
 from archive_node.steps import manifest as manifests
-from archive_node.steps.document import document, telling_records
+from archive_node.steps.document import document, telling_records, written_at
 from archive_node.steps.manifest import Instance, Manifest
 from archive_node.steps.sources import Sources
 from archive_node.steps.work import Work
@@ -94,8 +92,8 @@ class _Copying:
     def write(self, brought: list[Instance]) -> None:
         """Write one member and note it."""
         self._work.check()
-        name, written_at = self._name, timezone.now()
-        member, about = self._member(brought, written_at)
+        name = self._name
+        member, about = self._member(brought)
         try:
             label = self._vault.append(
                 name,
@@ -134,7 +132,7 @@ class _Copying:
         count = _fitting(self.wanted, self._most_bytes())
         while True:
             part = self.wanted[:count]
-            member, _ = self._member(part, timezone.now())
+            member, _ = self._member(part)
             try:
                 self._vault.check_fits(member.size_bytes)
             except TooLarge:
@@ -149,10 +147,8 @@ class _Copying:
         capacities = [each.capacity_bytes for each in self._vault.volumes()]
         return min(most, max(capacities, default=most))
 
-    def _member(
-        self, brought: list[Instance], written_at: datetime
-    ) -> tuple[Member, dict[str, Any]]:
-        about = document(self._work, self._manifest, self._name, written_at, brought, self._held)
+    def _member(self, brought: list[Instance]) -> tuple[Member, dict[str, Any]]:
+        about = document(self._work, self._manifest, self._name, brought, self._held)
         return Member(about, [each.item for each in brought], self._key), about
 
     def _adopt_from(self, label: str) -> None:
@@ -197,18 +193,12 @@ class _Copying:
             records=telling_records(about),
             written_at=written_at(about),
         )
-        rows = [_row(copy, each) for each in placed]
+        rows = [copies.row(copy, each) for each in placed]
         with self._work.fenced():
             copy.save()
             CopiedInstance.objects.bulk_create(rows, batch_size=500)
         self._held |= {(row.sop_instance_uid, row.stored_sha256): row for row in rows}
         self.wanted = [each for each in self.wanted if each.key not in self._held]
-
-
-def written_at(about: dict[str, Any]) -> datetime:
-    """Return when a member was written, by its manifest (old ones do not say: now)."""
-    said = about.get("written_at")
-    return datetime.fromisoformat(said) if said else timezone.now()
 
 
 def _key_of(vault: str) -> Key | None:
@@ -224,13 +214,3 @@ def _fitting(wanted: list[Instance], most_bytes: int) -> int:
         if taken > most_bytes and count:
             return count
     return len(wanted)
-
-
-def _row(copy: Copy, placed: volume.Placed) -> CopiedInstance:
-    return CopiedInstance(
-        copy=copy,
-        sop_instance_uid=placed.sop_instance_uid,
-        stored_sha256=placed.stored_sha256,
-        size_bytes=placed.extent.size_bytes,
-        offset=placed.extent.offset,
-    )
