@@ -148,17 +148,22 @@ class HttpClient:
                 file.write(chunk)
         return Received(size, digest.hexdigest())
 
-    def body(self, path: str, *, token: str | None = None) -> Iterator[bytes]:
+    def body(
+        self, path: str, *, token: str | None = None, params: Mapping[str, Any] | None = None
+    ) -> Iterator[bytes]:
         """Yield a GET's body as it comes; closing the generator ends the request.
 
         It is asked for again while nothing of it came. Raises PeerUnreachable where it breaks off
         later: then the caller has part of it.
         """
+        as_it_is = {"Accept-Encoding": "identity"}
         for attempt in range(BODY_TRIES):
             began = False
             try:
-                with self.stream("GET", path, token=token) as response:
-                    for chunk in guarded(response.iter_bytes(CHUNK_BYTES), self.name):
+                with self.stream(
+                    "GET", path, token=token, params=params, headers=as_it_is
+                ) as response:
+                    for chunk in guarded(response.iter_raw(), self.name):
                         began = True
                         yield chunk
                 return

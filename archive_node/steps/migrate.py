@@ -42,7 +42,7 @@ def migrate(work: Work) -> None:
     while copying.wanted:
         copying.write_part()
     while copying.has_more_to_tell():
-        copying.write([])
+        copying.write_records()
 
 
 class _Copying:
@@ -79,21 +79,25 @@ class _Copying:
 
     def write_part(self) -> None:
         """Write as many of the wanted instances as one member takes."""
-        part = self._part()
+        part, *made = self._part()
         brought = self._sources.gather(part, whole=self._vault.spools)
         if len(brought) < len(part):
             got = {each.key for each in brought}
             lost = {each.key for each in part if each.key not in got}
             self.wanted = [each for each in self.wanted if each.key not in lost]
+            made = [*self._member(brought)]
         if brought:
-            self.write(brought)
+            self._write(*made)
             self._sources.forget(brought)
 
-    def write(self, brought: list[Instance]) -> None:
+    def write_records(self) -> None:
+        """Write a member without instances."""
+        self._write(*self._member([]))
+
+    def _write(self, member: Member, about: dict[str, Any]) -> None:
         """Write one member and note it."""
         self._work.check()
         name = self._name
-        member, about = self._member(brought)
         try:
             label = self._vault.append(
                 name,
@@ -127,12 +131,12 @@ class _Copying:
         revision = f"r{self._manifest.revision}-{self._number}"
         return f"{self._work.node}/{self._work.study_uid}/{revision}.tar"
 
-    def _part(self) -> list[Instance]:
-        """Return what of the wanted is written next; raises TooLarge."""
+    def _part(self) -> tuple[list[Instance], Member, dict[str, Any]]:
+        """Return what of the wanted is written next, as a member; raises TooLarge."""
         count = _fitting(self.wanted, self._most_bytes())
         while True:
             part = self.wanted[:count]
-            member, _ = self._member(part)
+            member, about = self._member(part)
             try:
                 self._vault.check_fits(member.size_bytes)
             except TooLarge:
@@ -140,7 +144,7 @@ class _Copying:
                     raise
                 count = count * 7 // 8  # the manifest took what was left
             else:
-                return part
+                return part, member, about
 
     def _most_bytes(self) -> int:
         most = settings.ARCHIVE.member_bytes

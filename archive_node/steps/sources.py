@@ -10,6 +10,7 @@ from archive_node.catalogue import Key, all_copies, mark_bad
 from archive_node.models import CopiedInstance
 from archive_node.steps import copies, staging
 from archive_node.steps.manifest import Instance, Manifest
+from archive_node.steps.stream import Stream
 from archive_node.steps.work import Work
 from archive_node.vault.base import MountedVolume, NeedsOperator, Thawing, Vault, VolumeState
 from archive_node.vault.encryption import KeyMissing
@@ -28,6 +29,7 @@ class Sources:
     def __init__(self, work: Work, manifest: Manifest) -> None:
         self._work = work
         self._staged: set[str] = set()
+        self._stream = Stream(work, [])
         away = {each.key for each in manifest.instances if not _is_here(each)}
         self._copies = _ranked(work, away) if away else {}
         self._hindrance: errors.ArgensError | None = None
@@ -45,6 +47,9 @@ class Sources:
         if whole:
             self._staged |= staging.stage(self._work, filter(_is_here, instances))
         self._bring([each for each in instances if not _is_here(each)])
+        self._stream = Stream(
+            self._work, [each.sop_instance_uid for each in instances if not self._is_staged(each)]
+        )
         return [each for each in instances if _is_here(each) or self._is_staged(each)]
 
     def content(self, item: Item) -> Iterator[bytes]:
@@ -52,7 +57,7 @@ class Sources:
         if item.sop_instance_uid in self._staged:
             yield from staging.content(self._work.job_id, item.sop_instance_uid)
             return
-        yield from self._work.client.streamed(self._work.study_uid, item.sop_instance_uid)
+        yield from self._stream.content(item.sop_instance_uid)
         self._work.advance(item.size_bytes)
 
     def forget(self, instances: Iterable[Instance]) -> None:

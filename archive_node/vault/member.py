@@ -162,7 +162,16 @@ def _outer(manifest: Mapping[str, Any], key: Key) -> dict[str, Any]:
 
 
 def _json(manifest: Mapping[str, Any]) -> bytes:
-    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    """Return it as JSON with a line for each key, and for each of a list's entries."""
+    lines = [f"{json.dumps(name)}: {_lines(manifest[name])}" for name in sorted(manifest)]
+    return ("{" + ",\n ".join(lines) + "}\n").encode()
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    entries = [json.dumps(each, ensure_ascii=False) for each in value]
+    return "[" + ",\n  ".join(entries) + "]"
 
 
 def _sums(sums: Iterable[tuple[str, str]]) -> bytes:

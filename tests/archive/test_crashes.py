@@ -80,7 +80,7 @@ def taken_up_again(job: Job) -> Job:
 @pytest.mark.parametrize(
     ("module", "name", "count"),
     [
-        pytest.param("pacs_common.node_client", "NodeClient.streamed", 2, id="while fetching"),
+        pytest.param("archive_node.steps.sources", "Sources.content", 2, id="while fetching"),
         pytest.param("archive_node.vault.tar", "header", 4, id="in the middle of the tar"),
         pytest.param("archive_node.vault.tape", "TapeVolume._make_folders", 1, id="before rename"),
         pytest.param("archive_node.steps.migrate", "_Copying._note", 1, id="before the row"),

@@ -15,6 +15,7 @@ from archive_node.steps.migrate import migrate
 from archive_node.steps.verify import verify
 from archive_node.vault.base import MediumFailed, NeedsOperator, Volume, VolumeState
 from archive_node.vault.tape import TapeLibrary, TapeVolume
+from pacs_common.node_client import NodeClient
 from tests.archive.conftest import STUDY, unlike
 from tests.archive.test_proof import flip_bit as flip_bit_of_the_first_vault
 
@@ -252,6 +253,31 @@ def test_a_source_on_the_shelf_is_asked_for_where_there_is_no_other(two_vaults, 
     with pytest.raises(NeedsOperator, match="volume A00001 of onsite lies on the shelf"):
         migrate(lease)
     assert not Copy.objects.filter(vault="offsite").exists()
+
+
+def test_many_instances_come_in_one_answer(two_vaults):
+    for number in range(3, 103):
+        two_vaults.arrive(STUDY, f"1.2.3.{number}", unlike(number, 700))
+    assert copied_to("onsite").state == "done"
+    assert two_vaults.called(f"GET /api/custody/studies/{STUDY}/files") == 3
+    assert two_vaults.called(f"GET /api/custody/studies/{STUDY}/instances") == 0
+
+
+def test_a_node_that_gives_files_one_by_one_alone_is_copied_so(two_vaults):
+    two_vaults.gives_many = False
+    assert copied_to("onsite").state == "done"
+    assert two_vaults.called(f"GET /api/custody/studies/{STUDY}/files") == 1
+    assert two_vaults.called(f"GET /api/custody/studies/{STUDY}/instances") == 3
+
+
+def test_files_in_another_order_than_they_were_asked_for_are_not_taken(two_vaults, monkeypatch):
+    ask = NodeClient.files
+    monkeypatch.setattr(
+        NodeClient, "files", lambda client, study, uids: ask(client, study, uids[::-1])
+    )
+    job = copied_to("onsite")
+    assert job.state == "queued" and "instead of 1.2.3.0" in job.error
+    assert Copy.objects.count() == 0
 
 
 def test_what_is_not_spooled_never_touches_our_disk(two_vaults):

@@ -93,4 +93,3 @@ def test_another_key_recovers_nothing(home):
     kept(home, KEY)
     run_shell(home, shown("sh"))
     assert "InvalidTag" in recovered(home, bytes(32)).stderr
-
