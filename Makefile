@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages screenshots messages lock clean venv venv-dev
+.PHONY: help demo test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages bench-archive screenshots messages lock clean venv venv-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ soak: venv-dev ## run the tests with the full counts (hours)
 check: venv-dev ## the gate: format, lint, types, import contracts, migrations, tests
 	@exec $(VENV_PYTHON) -m tests.support.gate
 
-bench: bench-ingest bench-query bench-web bench-federation bench-pages ## run the benchmarks
+bench: bench-ingest bench-query bench-web bench-federation bench-pages bench-archive ## run the benchmarks
 
 bench-quick: venv-dev ## run the benchmarks with small counts (two minutes)
 	@$(VENV_PYTHON) -m tests.benchmarks.ingest --quick
@@ -32,6 +32,7 @@ bench-quick: venv-dev ## run the benchmarks with small counts (two minutes)
 	@$(VENV_PYTHON) -m tests.benchmarks.web --quick
 	@$(VENV_PYTHON) -m tests.benchmarks.federation --quick
 	@$(VENV_PYTHON) -m tests.benchmarks.pages --quick
+	@$(VENV_PYTHON) -m tests.benchmarks.archive --quick
 
 bench-ingest: venv-dev ## measure how fast objects get in, beside Orthanc and storescp
 	@$(VENV_PYTHON) -m tests.benchmarks.ingest
@@ -47,6 +48,9 @@ bench-federation: venv-dev ## measure what the portal adds to a search over 1, 4
 
 bench-pages: venv-dev ## measure each page of the portal beside 100,000 studies
 	@$(VENV_PYTHON) -m tests.benchmarks.pages
+
+bench-archive: venv-dev ## measure copy and proof beside tar, a recall among 1,000, the scan of a million
+	@$(VENV_PYTHON) -m tests.benchmarks.archive
 
 screenshots: venv-dev ## photograph every page: French and English, light and dark, desk and phone
 	@$(VENV_PYTHON) -m tests.support.screenshots

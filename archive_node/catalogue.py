@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db.models import Count, Min
 from django.utils import timezone
@@ -13,23 +13,45 @@ Key = tuple[str, str]  # SOP Instance UID and stored_sha256
 Held = dict[Key, CopiedInstance]
 
 
-def held(node: str, study_uid: str, *, verified: bool, vault: str = "") -> Held:
+def held(
+    node: str, study_uid: str, *, verified: bool, vault: str = "", but_on: Collection[str] = ()
+) -> Held:
     """Return the instances that good copies hold (with `verified`, only proven ones).
 
-    Where several copies hold one, the last written stands. `vault` asks one vault alone.
+    Where several copies hold one, the last written stands. `vault` asks one vault alone, and then
+    `but_on` leaves out its volumes of these labels: `library.doubtful` tells which are not to be
+    relied on.
     """
     rows = _good(node, study_uid, verified)
     if vault:
-        rows = rows.filter(copy__vault=vault)
-    return {(row.sop_instance_uid, row.stored_sha256): row for row in rows}
+        rows = rows.filter(copy__vault=vault).exclude(copy__volume__in=but_on)
+    return {_key(row): row for row in rows}
 
 
-def held_by_vault(node: str, study_uid: str, *, verified: bool) -> dict[str, Held]:
-    """Return the same for each vault that has anything of the study, by its name."""
+def held_by_vault(
+    node: str,
+    study_uid: str,
+    *,
+    verified: bool,
+    but_on: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, Held]:
+    """Return the same for each vault that has anything of the study, by its name.
+
+    `but_on` gives the labels of the volumes that are left out, for each vault.
+    """
+    left_out = but_on or {}
     found: dict[str, Held] = {}
     for row in _good(node, study_uid, verified):
-        vault = found.setdefault(row.copy.vault, {})
-        vault[(row.sop_instance_uid, row.stored_sha256)] = row
+        if row.copy.volume not in left_out.get(row.copy.vault, ()):
+            found.setdefault(row.copy.vault, {})[_key(row)] = row
+    return found
+
+
+def all_copies(node: str, study_uid: str) -> dict[Key, list[CopiedInstance]]:
+    """Return every verified good copy of each instance, in whatever vault, the newest first."""
+    found: dict[Key, list[CopiedInstance]] = {}
+    for row in _good(node, study_uid, True):
+        found.setdefault(_key(row), []).insert(0, row)
     return found
 
 
@@ -62,6 +84,10 @@ def proven_revisions(
     rows = Proof.objects.filter(node=node, study_uid__in=study_uids, vault__in=vaults)
     counted = rows.values("study_uid").annotate(number=Count("id"), least=Min("revision"))
     return {row["study_uid"]: row["least"] for row in counted if row["number"] == len(set(vaults))}
+
+
+def _key(row: CopiedInstance) -> Key:
+    return (row.sop_instance_uid, row.stored_sha256)
 
 
 def _good(node: str, study_uid: str, verified: bool):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
-from archive_node import alarm_setting, time_zone, vault_setting
+from archive_node import alarm_setting, key_file, time_zone, vault_setting
 from archive_node.alarm_setting import AlarmSetting
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common.env import Env, SettingError
@@ -47,6 +47,8 @@ class ArchiveConfig(AlarmSetting):
     time_zone: tzinfo
     priors: int
     scrub_days: float
+    member_bytes: int
+    keys: dict[str, bytes] = field(repr=False)
 
     @property
     def vaults(self) -> dict[str, VaultSpec]:
@@ -167,6 +169,19 @@ def read(env: Env) -> ArchiveConfig:
         lease_s=env.number(
             "PACS_LEASE_S", 60.0, "A job whose worker is silent this long is free again.", low=0.5
         ),
+        member_bytes=env.integer(
+            "PACS_MEMBER_BYTES",
+            4 * 10**9,
+            "A larger study is written in parts of about this size, each proven by itself.",
+            low=1000,
+        ),
+        keys=_keys(
+            env.text(
+                "PACS_ARCHIVE_KEYS_FILE",
+                "",
+                "File of the keys that vaults name (mode 600; JSON, or lines of id = base64).",
+            )
+        ),
         priors=env.integer(
             "PACS_PRIORS",
             2,
@@ -196,7 +211,19 @@ def read(env: Env) -> ArchiveConfig:
     )
     if config.low_watermark > config.high_watermark:
         raise SettingError("PACS_LOW_WATERMARK", "is above PACS_HIGH_WATERMARK")
+    for spec in config.vaults.values():
+        if spec.key_id and spec.key_id not in config.keys:
+            raise SettingError(
+                "PACS_ARCHIVE_KEYS_FILE", f"has no key {spec.key_id!r}, which {spec.name} names"
+            )
     return config
+
+
+def _keys(written: str) -> dict[str, bytes]:
+    try:
+        return key_file.read(Path(written)) if written else {}
+    except key_file.BadKeyFile as error:
+        raise SettingError("PACS_ARCHIVE_KEYS_FILE", str(error)) from None
 
 
 def _vaults(pairs: dict[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from archive_node.models import KnownVault
 from archive_node.vault import kinds
-from archive_node.vault.base import Vault, VaultUnavailable
+from archive_node.vault.base import Vault, VaultUnavailable, VolumeState
 from archive_node.vault_setting import VaultSpec
 from pacs_common import errors
 
@@ -48,6 +48,15 @@ def vault(name: str) -> Vault:
 def drives_of(name: str) -> int:
     """Return how many drives a vault has, without asking it; 0 where nobody has opened it yet."""
     return _DRIVES.get(name, 0)
+
+
+def doubtful(of: Vault) -> set[str]:
+    """Return the labels of the volumes on which no copy counts as one: suspect or retired ones.
+
+    A copy on a suspect volume is a source where there is no other.
+    """
+    states = (VolumeState.SUSPECT, VolumeState.RETIRED)
+    return {volume.label for volume in of.volumes() if volume.state in states}
 
 
 def answering() -> tuple[list[Vault], dict[str, str]]:

@@ -49,6 +49,11 @@ class VaultSpec:
         """Whether eviction waits for a verified copy here."""
         return self.flag("required", True)
 
+    @property
+    def key_id(self) -> str:
+        """Return the id of the key that encrypts what is written here; empty: none does."""
+        return self.text("key")
+
     def text(self, name: str, default: str = "") -> str:
         """Return an option as it is written."""
         return self.options.get(name, default)

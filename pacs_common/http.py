@@ -18,6 +18,7 @@ from pacs_common import errors
 from pacs_common.logs import trace_id
 
 CHUNK_BYTES = 1 << 20
+BODY_TRIES = 3
 Chunk = TypeVar("Chunk", bytes, str)
 _BY_STATUS: dict[int, type[errors.ArgensError]] = {  # where the answer's title says no more
     400: errors.BadInput,
@@ -147,6 +148,30 @@ class HttpClient:
                 size += len(chunk)
                 file.write(chunk)
         return Received(size, digest.hexdigest())
+
+    def body(
+        self, path: str, *, token: str | None = None, params: Mapping[str, Any] | None = None
+    ) -> Iterator[bytes]:
+        """Yield a GET's body as it comes; closing the generator ends the request.
+
+        It is asked for again while nothing of it came. Raises PeerUnreachable where it breaks off
+        later: then the caller has part of it.
+        """
+        as_it_is = {"Accept-Encoding": "identity"}
+        for attempt in range(BODY_TRIES):
+            began = False
+            try:
+                with self.stream(
+                    "GET", path, token=token, params=params, headers=as_it_is
+                ) as response:
+                    for chunk in guarded(response.iter_raw(), self.name):
+                        began = True
+                        yield chunk
+                return
+            except errors.PeerUnreachable:
+                if began or attempt == BODY_TRIES - 1:
+                    raise
+            time.sleep(0.2 * 2**attempt)
 
     @contextmanager
     def stream(

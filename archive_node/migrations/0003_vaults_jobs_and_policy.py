@@ -160,6 +160,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='copy',
+            name='records',
+            field=models.PositiveIntegerField(default=0, help_text="Of the node's records in its manifest, those that call for a copy."),
+        ),
+        migrations.AddField(
+            model_name='copy',
             name='scrubbed_at',
             field=models.DateTimeField(help_text='When it was last re-read whole.', null=True),
         ),

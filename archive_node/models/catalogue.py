@@ -18,6 +18,9 @@ class Copy(models.Model):
     instances = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
     key_id = models.CharField(max_length=64, blank=True, default="", help_text="Empty: in clear.")
+    records = models.PositiveIntegerField(
+        default=0, help_text="Of the node's records in its manifest, those that call for a copy."
+    )
     written_at = models.DateTimeField(default=timezone.now)
     verified_at = models.DateTimeField(null=True)
     scrubbed_at = models.DateTimeField(null=True, help_text="When it was last re-read whole.")

@@ -43,6 +43,11 @@ class Manifest:
     instances: list[Instance]
     raw: dict[str, Any]
 
+    @property
+    def entries(self) -> list[tuple[dict[str, Any], Instance]]:
+        """Return each instance as the node described it, and as it was read."""
+        return list(zip(self.raw["instances"], self.instances, strict=True))
+
 
 def fetch(work: Work) -> Manifest:
     """Ask the node for the study's manifest; raises PeerUnreachable where it makes no sense."""

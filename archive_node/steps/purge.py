@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from archive_node import library
 from archive_node.catalogue import Held, Key, doubt, held_by_vault, mark_bad
-from archive_node.models import CopiedInstance, Plan
+from archive_node.models import CopiedInstance, Hold, Plan
 from archive_node.steps import manifest as manifests
 from archive_node.steps.manifest import Manifest
 from archive_node.steps.receipts import receipt
@@ -24,11 +24,13 @@ def purge(work: Work) -> None:
 
     A plan that a killed worker left unanswered is sent again under its own id, to which the node
     gives the answer it stored, while all that it names is still proven. Raises Conflict where the
-    node calls the plan void, or keeps all; VaultUnavailable where a required vault is not there.
+    study is held, or the node calls the plan void, or keeps all; VaultUnavailable where a required
+    vault is not there.
     """
     sound = _sound(work)
     plan = _open_plan(work, sound)
     if plan is None:
+        _check_holds(work)
         manifest = manifests.fetch(work)
         named = _proven(work, sound, manifest)
         if not named:
@@ -38,11 +40,24 @@ def purge(work: Work) -> None:
     _report(work, plan, answer)
 
 
+def _check_holds(work: Work) -> None:
+    hold = Hold.objects.filter(node=work.node, study_uid=work.study_uid, released_at=None).first()
+    if hold is not None:
+        raise errors.Conflict(f"held: {hold.kind} ({hold.reason})")
+
+
 def _sound(work: Work) -> Sound:
     """Return the verified copies of each instance that every required vault has, all of them."""
     found = held_by_vault(work.node, work.study_uid, verified=True)
-    there = {name: _there(work, name, rows) for name, rows in found.items()}
-    needed = [there.get(name, {}) for name in library.required()]
+    required = library.required()
+    there: dict[str, Held] = {}
+    for name, rows in found.items():
+        try:
+            there[name] = _there(work, name, rows)
+        except (errors.ArgensError, OSError):
+            if name in required:
+                raise  # of another vault, that is away, nothing is said
+    needed = [there.get(name, {}) for name in required]
     return {
         key: [rows[key] for rows in there.values() if key in rows]
         for key in needed[0]
@@ -53,14 +68,15 @@ def _sound(work: Work) -> Sound:
 def _there(work: Work, name: str, proven: Held) -> Held:
     """Return what one vault's copies hold whose members are where they were written.
 
-    A member that is gone from a volume that is here is a bad copy: it is to be written anew.
+    A member that is gone from a volume that is here is a bad copy: it is to be written anew. One on
+    a suspect or retired volume frees nothing.
     """
     vault = library.vault(name)
-    labels = {volume.label for volume in vault.volumes()}
-    copies = {row.copy_id: row.copy for row in proven.values()}
+    labels = {volume.label for volume in vault.volumes()} - library.doubtful(vault)
+    copies = {row.copy_id: row.copy for row in proven.values() if row.copy.volume in labels}
     there = {key for key, copy in copies.items() if vault.find(copy.member) == copy.volume}
     for key, copy in copies.items():
-        if key not in there and copy.volume in labels:
+        if key not in there:
             with work.fenced():
                 mark_bad(copy, f"volume {copy.volume} has no {copy.member}")
     return {key: row for key, row in proven.items() if row.copy_id in there}
@@ -95,7 +111,8 @@ def _proven(work: Work, sound: Sound, manifest: Manifest) -> list[list[CopiedIns
     """
     online = [entry for entry in manifest.instances if entry.availability == "ONLINE"]
     named = [sound[entry.key] for entry in online if entry.key in sound]
-    known = held_by_vault(work.node, work.study_uid, verified=True)
+    doubtful = {name: library.doubtful(library.vault(name)) for name in library.required()}
+    known = held_by_vault(work.node, work.study_uid, verified=True, but_on=doubtful)
     for name in library.required():
         if any(entry.key not in known.get(name, {}) for entry in online):
             with work.fenced():
@@ -129,6 +146,7 @@ def _kept_plan(work: Work, manifest: Manifest, named: list[list[CopiedInstance]]
 
 def _asked(work: Work, plan: Plan) -> dict[str, Any]:
     work.check()
+    _check_holds(work)  # one may have been put on it since the plan was made
     try:
         answer = _readable(work, work.client.evict(plan.body))
     except errors.Conflict as error:

@@ -1,7 +1,8 @@
-"""Instances on their way: fetched whole and proven before a drive is asked for."""
+"""Instances that are brought whole and proven before a drive is asked for."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -9,9 +10,11 @@ from pathlib import Path
 
 from django.conf import settings
 
+from archive_node.models import CopiedInstance
 from archive_node.steps.manifest import Instance
 from archive_node.steps.work import Work
 from archive_node.vault import volume
+from archive_node.vault.tar import CHUNK_BYTES
 from pacs_common import errors
 
 
@@ -20,22 +23,59 @@ def folder(job_id: int) -> Path:
     return settings.ARCHIVE.staging_dir / f"job-{job_id}"
 
 
-def stage(work: Work, instances: Iterable[Instance]) -> dict[str, Path]:
+def stage(work: Work, instances: Iterable[Instance]) -> set[str]:
     """Fetch instances from the node; one that an earlier attempt left whole is kept.
 
-    Returns their files by SOP Instance UID. Raises DigestMismatch where the node sends bytes
-    that are not those of its own digest.
+    Returns their SOP Instance UIDs. Raises DigestMismatch where the node sends bytes that are not
+    those of its own digest.
     """
-    home = folder(work.job_id)
-    home.mkdir(parents=True, exist_ok=True)
-    staged = {}
+    folder(work.job_id).mkdir(parents=True, exist_ok=True)
+    staged = set()
     for instance in instances:
-        target = home / f"{instance.sop_instance_uid}.dcm"
+        target = _file(work.job_id, instance.sop_instance_uid)
         if not _is_whole(target, instance):
             _fetch(work, instance, target)
-        staged[instance.sop_instance_uid] = target
+        staged.add(instance.sop_instance_uid)
         work.advance(instance.size_bytes)
     return staged
+
+
+def keep(work: Work, row: CopiedInstance, chunks: Iterator[bytes]) -> None:
+    """Stage an instance that is read from a volume; raises Damaged unless its digest is right."""
+    target = _file(work.job_id, row.sop_instance_uid)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    sha256 = hashlib.sha256()
+    with part.open("wb") as file:
+        for chunk in chunks:
+            sha256.update(chunk)
+            file.write(chunk)
+    if sha256.hexdigest() != row.stored_sha256:
+        raise volume.Damaged("its bytes are not those that were verified")
+    part.rename(target)
+    work.advance(row.size_bytes)
+
+
+def left_whole(work: Work, instances: Iterable[Instance]) -> set[str]:
+    """Return the SOP Instance UIDs of those that an earlier attempt staged."""
+    found = set()
+    for instance in instances:
+        if _is_whole(_file(work.job_id, instance.sop_instance_uid), instance):
+            found.add(instance.sop_instance_uid)
+            work.advance(instance.size_bytes)
+    return found
+
+
+def content(job_id: int, sop_instance_uid: str) -> Iterator[bytes]:
+    """Yield the bytes of a staged instance."""
+    with _file(job_id, sop_instance_uid).open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def drop(job_id: int, sop_instance_uid: str) -> None:
+    """Remove a staged instance."""
+    _file(job_id, sop_instance_uid).unlink(missing_ok=True)
 
 
 def clear(job_id: int) -> None:
@@ -48,6 +88,10 @@ def sweep(open_jobs: Callable[[], set[int]]) -> None:
     staged = set(_staged_jobs())
     for job_id in staged - open_jobs():
         clear(job_id)
+
+
+def _file(job_id: int, sop_instance_uid: str) -> Path:
+    return folder(job_id) / f"{sop_instance_uid}.dcm"
 
 
 def _staged_jobs() -> Iterator[int]:

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
 from django.utils import timezone
 
 from archive_node import library
 from archive_node.catalogue import held, mark_bad, note_verified
 from archive_node.models import Copy
+from archive_node.steps import copies, receipts
 from archive_node.steps import manifest as manifests
-from archive_node.steps import receipts
 from archive_node.steps.manifest import Manifest
 from archive_node.steps.work import Work
 from archive_node.vault import volume
-from archive_node.vault.base import Vault
+from archive_node.vault.base import MountedVolume
+from archive_node.vault.tar import Damaged
 from pacs_common import errors
 
 
 def verify(work: Work) -> None:
     """Compare every unproven instance on the vault's volumes with the digest that its node keeps.
 
-    Only then is a copy verified. Raises Damaged, after all copies were read, where one is bad:
-    it frees nothing, and the next copy job writes its instances anew.
+    Only then is a copy verified. Raises Damaged, after all copies were read, where one is bad: it
+    frees nothing, and the next copy job writes its instances anew. MediumFailed, which says nothing
+    against a copy, and KeyMissing end it at once.
     """
-    vault = library.vault(work.vault)
+    doubtful = library.doubtful(library.vault(work.vault))
     manifest = manifests.fetch(work)
     digests = {instance.sop_instance_uid: instance.stored_sha256 for instance in manifest.instances}
     unproven = Copy.objects.filter(
         node=work.node,
         study_uid=work.study_uid,
-        vault=vault.name,
+        vault=work.vault,
         verified_at=None,
         bad_since=None,
-    )
-    copies = list(unproven.order_by("volume", "written_at").prefetch_related("contents"))
-    rows = [row for copy in copies for row in copy.contents.all()]
+    ).exclude(volume__in=doubtful)
+    found = list(unproven.order_by("volume", "written_at", "id").prefetch_related("contents"))
+    rows = [row for copy in found for row in copy.contents.all()]
     if rows:
         work.expect(len(rows), sum(row.size_bytes for row in rows))
-    problems = [problem for copy in copies if (problem := _prove(work, vault, copy, digests))]
+    problems = [problem for copy in found if (problem := _prove(work, copy, digests))]
     if problems:
-        raise volume.Damaged(problems[0])
-    _conclude(work, manifest)
+        raise Damaged(problems[0])
+    _conclude(work, manifest, doubtful)
 
 
-def _conclude(work: Work, manifest: Manifest) -> None:
-    proven = held(work.node, work.study_uid, verified=True, vault=work.vault)
+def prove(
+    mounted: MountedVolume,
+    copy: Copy,
+    digests: Mapping[str, str | None],
+    progress: Callable[[volume.Placed], None],
+) -> None:
+    """Read one copy whole and compare each instance; raises Damaged, NotFound or KeyMissing.
+
+    `digests` are the node's, by SOP Instance UID; where it gives none, the catalogue's counts.
+    """
+    expected = [
+        copies.placed(row, digests.get(row.sop_instance_uid)) for row in copy.contents.all()
+    ]
+    with mounted.open(copy.member) as file:
+        volume.opened(file, copy.member, settings.ARCHIVE.keys).prove(expected, progress)
+
+
+def _conclude(work: Work, manifest: Manifest, doubtful: set[str]) -> None:
+    proven = held(work.node, work.study_uid, verified=True, vault=work.vault, but_on=doubtful)
     unproven = [entry for entry in manifest.instances if entry.key not in proven]
     away = [entry for entry in unproven if entry.availability != "ONLINE"]
     if away:
@@ -57,22 +79,13 @@ def _conclude(work: Work, manifest: Manifest) -> None:
     receipts.tell(work, manifest)
 
 
-def _prove(work: Work, vault: Vault, copy: Copy, digests: dict[str, str | None]) -> str:
+def _prove(work: Work, copy: Copy, digests: Mapping[str, str | None]) -> str:
     """Settle one copy; return what is wrong with it, or an empty string."""
-    expected = [
-        volume.Placed(
-            row.sop_instance_uid,
-            digests.get(row.sop_instance_uid) or row.stored_sha256,
-            volume.Extent(row.offset, row.size_bytes),
-        )
-        for row in copy.contents.all()
-    ]
     try:
-        with vault.warm(copy.volume, work.check) as mounted:
+        with copies.warmed(work.vault, copy.volume, work.check) as mounted:
             mounted.settle(copy.member)  # a killed worker may have named it and synced no folder
-            with mounted.open(copy.member) as file:
-                volume.prove(file, expected, lambda placed: work.advance(placed.extent.size_bytes))
-    except (volume.Damaged, errors.NotFound) as error:
+            prove(mounted, copy, digests, lambda each: work.advance(each.extent.size_bytes))
+    except (Damaged, errors.NotFound) as error:
         problem = f"the copy on {copy.volume} ({copy.member}) is bad: {error}"
         with work.fenced():
             mark_bad(copy, problem)

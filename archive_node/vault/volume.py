@@ -5,24 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from pacs_common import errors
+from archive_node.vault import tar
+from archive_node.vault.encryption import Clear, Sealed, key_of
+from archive_node.vault.tar import Damaged, Extent, chunks, digest
+
+__all__ = ["Damaged", "Extent", "Item", "OpenMember", "Placed", "chunks", "digest", "opened"]
 
 FORMAT = "argens-volume-member-1"
+SEALED_FORMAT = "argens-sealed-member-1"
 MANIFEST = "MANIFEST.json"
+SEALED_MANIFEST = "MANIFEST.sealed"
 SUMS = "SHA256SUMS"
-CHUNK_BYTES = 1 << 20
-_BLOCK, _RECORD = tarfile.BLOCKSIZE, tarfile.RECORDSIZE
-
-
-class Damaged(errors.DigestMismatch):
-    """The bytes on a volume are not those that were written there."""
-
-    title = "Damaged copy"
+Cipher = Clear | Sealed
 
 
 @dataclass(frozen=True)
@@ -34,23 +32,13 @@ class Item:
     size_bytes: int
     arrived_at: int
 
-    @property
-    def path(self) -> str:
-        """Return its name within the tar."""
-        return instance_path(self.sop_instance_uid)
-
-
-@dataclass(frozen=True)
-class Extent:
-    """Where bytes lie within a member."""
-
-    offset: int
-    size_bytes: int
-
 
 @dataclass(frozen=True)
 class Placed:
-    """One instance that a member should hold, with the digest that its node keeps."""
+    """One instance that a member should hold, with the digest that its node keeps.
+
+    `extent` is where it begins in the member and the size of its file; encrypted, it takes more.
+    """
 
     sop_instance_uid: str
     stored_sha256: str
@@ -62,129 +50,158 @@ def instance_path(sop_instance_uid: str) -> str:
     return f"instances/{sop_instance_uid}.dcm"
 
 
-class Member:
-    """A member to be written; its exact size is known before its first byte is."""
+def opened(file: IO[bytes], name: str, keys: Mapping[str, bytes]) -> OpenMember:
+    """Return the member `name`, of which `file` is the tar, with its manifest read.
 
-    def __init__(self, manifest: Mapping[str, Any], items: Sequence[Item]) -> None:
-        self.items = list(items)
-        self._manifest = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
-        self._sums = _sums(self._manifest, self.items)
-        self._mtime = max((item.arrived_at for item in self.items), default=0)
+    Raises Damaged where it is none, or another one; KeyMissing where it is encrypted and its key
+    is not among `keys`.
+    """
+    entries = tar.entries(file)
+    raw = _content(file, entries, MANIFEST)
+    outer = _parsed(raw)
+    cipher = _cipher(outer, name, keys)
+    if isinstance(cipher, Clear):
+        sums = _content(file, entries, SUMS)
+        if f"{_sha256(raw)}  {MANIFEST}\n".encode() not in sums:
+            raise Damaged(f"{MANIFEST} is not what {SUMS} says")
+        return OpenMember(file, cipher, outer, tar.entry_bytes(len(raw), len(sums)))
+    sealed = _content(file, entries, SEALED_MANIFEST)
+    inner = b"".join(cipher.reveal(SEALED_MANIFEST, io.BytesIO(sealed).read, len(sealed)))
+    return OpenMember(file, cipher, _parsed(inner), tar.entry_bytes(len(raw), len(sealed)))
+
+
+def read_manifest(file: IO[bytes], name: str = "", keys: Mapping[str, bytes] | None = None) -> Any:
+    """Return the manifest alone; raises Damaged, or KeyMissing."""
+    return opened(file, name, keys or {}).manifest
+
+
+class OpenMember:
+    """A member that is open for reading, whose manifest is known.
+
+    `manifest` may be left out (empty) where only what the catalogue knows of it is read.
+    """
+
+    def __init__(
+        self, file: IO[bytes], cipher: Cipher, manifest: dict[str, Any], begin: int
+    ) -> None:
+        self._file = file
+        self._cipher = cipher
+        self._begin = begin  # of the first instance's entry
+        self.manifest = manifest
 
     @property
-    def size_bytes(self) -> int:
-        """Return the size of the whole tar."""
-        sizes = [len(self._manifest), len(self._sums), *(item.size_bytes for item in self.items)]
-        blocks = sum(_BLOCK + _padded(size, _BLOCK) for size in sizes)
-        return _padded(blocks + 2 * _BLOCK, _RECORD)
+    def key_id(self) -> str:
+        """Return the id of the key that it is encrypted with, or nothing."""
+        return self._cipher.key_id
 
-    def write(self, file: IO[bytes], open_item: Callable[[Item], IO[bytes]]) -> None:
-        """Write the tar; raises Damaged where an item's bytes are not what its digest says."""
-        with tarfile.open(fileobj=file, mode="w:", format=tarfile.GNU_FORMAT) as tar:
-            for name, content in ((MANIFEST, self._manifest), (SUMS, self._sums)):
-                tar.addfile(_header(name, len(content), self._mtime), io.BytesIO(content))
-            for item in self.items:
-                with open_item(item) as source:
-                    hashing = _Hashing(source)
-                    tar.addfile(_header(item.path, item.size_bytes, item.arrived_at), hashing)
-                if hashing.hexdigest() != item.stored_sha256:
-                    raise Damaged(f"{item.sop_instance_uid} changed between the node and the tar")
+    def placed(self) -> list[Placed]:
+        """Return where its instances lie, by its manifest; `prove` finds out whether they do."""
+        entries = self.manifest["instances"]
+        stored = [self._cipher.stored_bytes(entry["size_bytes"]) for entry in entries]
+        return [
+            Placed(
+                entry["sop_instance_uid"],
+                entry["stored_sha256"],
+                Extent(offset, entry["size_bytes"]),
+            )
+            for entry, offset in zip(entries, tar.offsets(self._begin, stored), strict=True)
+        ]
 
+    def content(self, placed: Placed) -> Iterator[bytes]:
+        """Yield one instance's file, decrypted; raises Damaged where it cannot be."""
+        extent = self._stored(placed)
+        reader = tar.Reader(self._file, extent)
+        yield from self._cipher.reveal(self._path(placed), reader.read, extent.size_bytes)
 
-def extents(file: IO[bytes]) -> dict[str, Extent]:
-    """Return what a member's tar holds, by name; raises Damaged where it is no tar."""
-    file.seek(0)
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            return {info.name: Extent(info.offset_data, info.size) for info in tar}
-    except tarfile.TarError as error:
-        raise Damaged(f"not a whole tar: {error}") from None
+    def prove(self, expected: Iterable[Placed], progress: Callable[[Placed], None]) -> None:
+        """Read the whole member once, in order, and compare each expected instance's digest.
 
+        The tar's own account (headers, manifest, digests) must agree too, so that the volume can
+        be read without the catalogue. Raises Damaged at the first thing that does not.
+        """
+        wanted = {self._path(placed): placed for placed in expected}
+        named = {each["sop_instance_uid"]: each for each in self.manifest["instances"]}
+        found: dict[str, str] = {}
+        for name, extent in tar.entries(self._file):
+            reader = tar.Reader(self._file, extent)
+            placed = wanted.pop(name, None)
+            if placed is not None:
+                self._compare(placed, extent, named)
+                if self._digest(name, reader, extent) != placed.stored_sha256:
+                    raise Damaged(f"{placed.sop_instance_uid} reads back with another digest")
+                progress(placed)
+            found[name] = reader.digest()
+            if name == SUMS:
+                sums = b"".join(chunks(self._file, extent))
+        _compare_sums(found, sums if SUMS in found else b"")
+        for placed in wanted.values():
+            raise Damaged(f"{placed.sop_instance_uid} is not in the member")
 
-def chunks(file: IO[bytes], extent: Extent) -> Iterator[bytes]:
-    """Yield an extent's bytes; raises Damaged where the member ends before it does."""
-    file.seek(extent.offset)
-    left = extent.size_bytes
-    while left:
-        chunk = file.read(min(CHUNK_BYTES, left))
-        if not chunk:
-            raise Damaged("the member ends too early")
-        left -= len(chunk)
-        yield chunk
-
-
-def read_manifest(file: IO[bytes]) -> dict[str, Any]:
-    """Return a member's manifest; raises Damaged where it is missing or not what was written."""
-    found = extents(file)
-    try:
-        raw = b"".join(chunks(file, found[MANIFEST]))
-        sums = b"".join(chunks(file, found[SUMS]))
-    except KeyError as missing:
-        raise Damaged(f"the tar has no {missing}") from None
-    if f"{hashlib.sha256(raw).hexdigest()}  {MANIFEST}\n".encode() not in sums:
-        raise Damaged(f"{MANIFEST} is not what {SUMS} says")
-    manifest = json.loads(raw)
-    if manifest.get("format") != FORMAT:
-        raise Damaged(f"{MANIFEST} is of another format")
-    return manifest
-
-
-def prove(file: IO[bytes], expected: Iterable[Placed], progress: Callable[[Placed], None]) -> None:
-    """Read every expected instance and compare its digest; raises Damaged at the first that is not.
-
-    The tar's own account (headers, manifest, digests) must agree too, so that the volume can be
-    read without the catalogue.
-    """
-    named = {entry["sop_instance_uid"]: entry for entry in read_manifest(file)["instances"]}
-    found = extents(file)
-    for placed in sorted(expected, key=lambda placed: placed.extent.offset):
+    def _compare(self, placed: Placed, extent: Extent, named: dict[str, dict[str, Any]]) -> None:
         uid = placed.sop_instance_uid
-        if found.get(instance_path(uid)) != placed.extent:
+        if extent != self._stored(placed):
             raise Damaged(f"{uid} is not where the catalogue says")
         if named.get(uid, {}).get("stored_sha256") != placed.stored_sha256:
             raise Damaged(f"{uid} has another digest in {MANIFEST}")
-        if digest(file, placed.extent) != placed.stored_sha256:
-            raise Damaged(f"{uid} reads back with another digest")
-        progress(placed)
+
+    def _digest(self, name: str, reader: tar.Reader, extent: Extent) -> str:
+        if isinstance(self._cipher, Clear):
+            return reader.digest()
+        sha256 = hashlib.sha256()
+        for chunk in self._cipher.reveal(name, reader.read, extent.size_bytes):
+            sha256.update(chunk)
+        return sha256.hexdigest()
+
+    def _path(self, placed: Placed) -> str:
+        return instance_path(placed.sop_instance_uid) + self._cipher.suffix
+
+    def _stored(self, placed: Placed) -> Extent:
+        extent = placed.extent
+        return Extent(extent.offset, self._cipher.stored_bytes(extent.size_bytes))
 
 
-def digest(file: IO[bytes], extent: Extent) -> str:
-    """Return the SHA-256 (hex) of an extent's bytes."""
-    sha256 = hashlib.sha256()
-    for chunk in chunks(file, extent):
-        sha256.update(chunk)
-    return sha256.hexdigest()
+def in_clear(file: IO[bytes]) -> OpenMember:
+    """Return a member that is known to be in clear, for reading instances where they lie."""
+    return OpenMember(file, Clear(), {}, 0)
 
 
-class _Hashing:
-    """Hashes what tarfile reads on its way to the volume."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self._sha256 = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
-        chunk = self._source.read(size)
-        self._sha256.update(chunk)
-        return chunk
-
-    def hexdigest(self) -> str:
-        """Return the digest of all that was read."""
-        return self._sha256.hexdigest()
+def _cipher(outer: dict[str, Any], name: str, keys: Mapping[str, bytes]) -> Cipher:
+    if outer.get("format") == FORMAT:
+        return Clear()
+    if outer.get("format") != SEALED_FORMAT:
+        raise Damaged(f"{MANIFEST} is of another format")
+    if outer.get("member") != name:
+        raise Damaged(f"{MANIFEST} is that of {outer.get('member')}")
+    key = key_of(str(outer.get("key_id")), keys)
+    key.compare(outer.get("key_check"))
+    return Sealed(key, name, int(outer["segment_bytes"]))
 
 
-def _header(name: str, size_bytes: int, mtime: int) -> tarfile.TarInfo:
-    header = tarfile.TarInfo(name)
-    header.size, header.mtime, header.mode = size_bytes, mtime, 0o444
-    return header  # uid, gid 0 and no names: the same study gives the same tar
+def _content(file: IO[bytes], entries: Iterator[tuple[str, Extent]], name: str) -> bytes:
+    found, extent = next(entries, ("an end", Extent(0, 0)))
+    if found != name:
+        raise Damaged(f"the tar has {found} where {name} should be")
+    return b"".join(chunks(file, extent))
 
 
-def _sums(manifest: bytes, items: Iterable[Item]) -> bytes:
-    lines = [f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}"]
-    lines += [f"{item.stored_sha256}  {item.path}" for item in items]
-    return "".join(f"{line}\n" for line in lines).encode()
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(raw)
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise Damaged(f"{MANIFEST} cannot be read")
+    return manifest
 
 
-def _padded(size_bytes: int, unit: int) -> int:
-    return -(-size_bytes // unit) * unit
+def _compare_sums(found: dict[str, str], sums: bytes) -> None:
+    lines = [line.partition("  ") for line in sums.decode(errors="replace").splitlines()]
+    said = {name: sha256 for sha256, _, name in lines}
+    found = {name: sha256 for name, sha256 in found.items() if name != SUMS}
+    for name in {**found, **said}:
+        if found.get(name) != said.get(name):
+            raise Damaged(f"{name} is not what {SUMS} says")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from pacs_common.http import Received
 from pacs_common.node_client.connection import NodeConnection
+from pacs_common.node_client.stored_files import StoredFile, unpacked
 from pacs_common.uids import Uid
 
 
@@ -44,6 +45,29 @@ class Custody(NodeConnection):
             target,
             token=self._ticket("custody.read", study=study_uid),
         )
+
+    def streamed(self, study_uid: str, sop_uid: str) -> Iterator[bytes]:
+        """Yield one stored file, byte for byte, as it comes; to be closed by who stops early.
+
+        Raises PeerUnreachable where it breaks off: what came is then not the whole file.
+        """
+        return self.http.body(
+            f"{_study(study_uid)}/instances/{Uid.parse(sop_uid)}",
+            token=self._ticket("custody.read", study=study_uid),
+        )
+
+    def files(self, study_uid: str, sop_uids: Sequence[str]) -> Iterator[tuple[str, StoredFile]]:
+        """Yield several stored files from one answer, each with its SOP Instance UID, in order.
+
+        One is read before the next is asked for; FILES_AT_ONCE fit into an address. Raises as
+        `streamed`, and NotFound where the node knows no such address.
+        """
+        tar = self.http.body(
+            f"{_study(study_uid)}/files",
+            params={"instances": ",".join(Uid.parse(uid) for uid in sop_uids)},
+            token=self._ticket("custody.read", study=study_uid),
+        )
+        return unpacked(tar, self.name)
 
     def put_back(self, study_uid: str, sop_uid: str, source: IO[bytes], size_bytes: int) -> Any:
         """Recall one instance: the node checks the bytes against its `stored_sha256`."""

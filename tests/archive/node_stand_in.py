@@ -7,7 +7,9 @@ for another role, so that the archive's suite runs without it.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,6 +118,7 @@ class NodeStandIn:
         self.reserved: dict[str, int] = {}
         self.calls: list[str] = []
         self.delay_s = 0.0
+        self.gives_many = True  # several files in one answer
         self.lock = threading.Lock()
         self.verifier = TicketVerifier(name, trust_dir)
         self.url = ""
@@ -289,6 +292,9 @@ class Handler(BaseHTTPRequestHandler):
                 study = self._study(uid)
                 found = [one.as_json() for one in study.instances.values()]
                 return 200, study.facts() | {"instances": found, "journal": study.journal}
+            case ["api", "custody", "studies", uid, "files"] if self.node.gives_many:
+                ticket.require("custody.read", uid)
+                return 200, self._tar(self._study(uid), query["instances"][0].split(","))
             case ["api", "custody", "studies", uid, "instances", sop]:
                 ticket.require("custody.read", uid)
                 one = self._study(uid).instances[sop]
@@ -296,6 +302,15 @@ class Handler(BaseHTTPRequestHandler):
                     raise errors.NotOnline("evicted")
                 return 200, one.file.read_bytes()
         raise errors.NotFound("no such address")
+
+    def _tar(self, study: Study, uids: list[str]) -> bytes:
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as tar:
+            for uid in uids:
+                if not study.instances[uid].online:
+                    raise errors.NotOnline("evicted")
+                tar.add(study.instances[uid].file, f"{uid}.dcm")
+        return made.getvalue()
 
     def _put(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         if parts[2] == "restore":

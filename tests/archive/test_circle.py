@@ -1,5 +1,8 @@
 """Copy, verify, evict, recall: one study goes all the way round, byte-identical."""
 
+import pytest
+from django.utils import timezone
+
 from archive_node.models import CopiedInstance, Copy, Plan, Proof
 from tests.archive.conftest import STUDY, run_job, unlike
 
@@ -63,6 +66,40 @@ def test_a_correction_is_a_member_of_records_alone(head, vault):
     assert len(manifest["elsewhere"]) == 3
     assert run_job("evict").state == run_job("recall").state == "done"
     assert head.online(STUDY) == before
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["rejected", "rejection-undone", "correction-undone", "held", "released", "quarantine-kept"],
+)
+def test_whatever_befalls_a_study_is_a_member_of_records_alone(head, vault, kind):
+    """A hold need not change the node's count of revisions."""
+    run_job("copy")
+    head.studies[STUDY].journal.append({"at": "2026-11-28T10:00:00+00:00", "kind": kind})
+    for _ in range(2):
+        assert run_job("copy").state == "done"
+    first, records = Copy.objects.order_by("id")
+    assert (first.records, records.records, records.instances) == (0, 1, 0)
+    assert records.verified_at is not None
+
+
+def test_copies_evictions_and_recalls_alone_make_no_member(head, vault):
+    run_job("copy")
+    for kind in ("offered", "copied", "evicted", "recalled"):
+        head.studies[STUDY].journal.append({"at": "2026-11-28T10:00:00+00:00", "kind": kind})
+    head.studies[STUDY].revision += 1
+    assert run_job("copy").state == "done"
+    assert Copy.objects.count() == 1
+    assert Proof.objects.get().revision == 4
+
+
+def test_records_of_which_the_copy_went_bad_are_written_anew(head, vault):
+    run_job("copy")
+    head.studies[STUDY].journal.append({"at": "2026-11-28T10:00:00+00:00", "kind": "rejected"})
+    run_job("copy")
+    Copy.objects.filter(records=1).update(bad_since=timezone.now(), verified_at=None)
+    run_job("copy")
+    assert Copy.objects.filter(records=1, bad_since=None).count() == 1
 
 
 def test_every_job_may_run_twice_with_the_same_result(head, vault):

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from archive_node.jobs import dispatch, runner
 from archive_node.models import CopiedInstance, Copy, Job, Plan, Proof
-from tests.archive.conftest import STUDY, run_job
+from archive_node.vault.tape import TapeLibrary
+from tests.archive.conftest import STUDY, run_job, unlike
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,9 @@ import importlib, os, signal, sys
 import django
 django.setup()
 from archive_node.jobs import runner
+from archive_node.vault.tape import TapeLibrary
 
+TapeLibrary.spools = bool(int(sys.argv[5]))
 module, names, count, job = sys.argv[1], sys.argv[2].split("."), int(sys.argv[3]), int(sys.argv[4])
 owner = importlib.import_module(module)
 for name in names[:-1]:
@@ -44,7 +47,7 @@ runner.run(job)
 """
 
 
-def killed_at(job: Job, module: str, name: str, count: int) -> None:
+def killed_at(job: Job, module: str, name: str, count: int, *, spools: bool = False) -> None:
     """Run the job in a process of its own that kills itself at the `count`-th call of `name`."""
     archive = settings.ARCHIVE
     env = {
@@ -57,8 +60,9 @@ def killed_at(job: Job, module: str, name: str, count: int) -> None:
         "PACS_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
         "PACS_NODES": ",".join(f"{node}={url}" for node, url in archive.nodes.items()),
         "PACS_VOLUME_BYTES": str(archive.volume_bytes),
+        "PACS_MEMBER_BYTES": str(archive.member_bytes),
     }
-    argv = [sys.executable, "-c", DOOMED, module, name, str(count), str(job.id)]
+    argv = [sys.executable, "-c", DOOMED, module, name, str(count), str(job.id), str(int(spools))]
     ended = subprocess.run(argv, env=env, timeout=60, capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
 
@@ -76,12 +80,12 @@ def taken_up_again(job: Job) -> Job:
 @pytest.mark.parametrize(
     ("module", "name", "count"),
     [
-        pytest.param("pacs_common.node_client", "NodeClient.fetch", 2, id="while staging"),
-        pytest.param("archive_node.vault.volume", "_header", 4, id="in the middle of the tar"),
+        pytest.param("archive_node.steps.sources", "Sources.content", 2, id="while fetching"),
+        pytest.param("archive_node.vault.tar", "header", 4, id="in the middle of the tar"),
         pytest.param("archive_node.vault.tape", "TapeVolume._make_folders", 1, id="before rename"),
-        pytest.param("archive_node.steps.migrate", "_note_copy", 1, id="before the row"),
+        pytest.param("archive_node.steps.migrate", "_Copying._note", 1, id="before the row"),
         pytest.param("archive_node.jobs.states", "Lease.expect", 2, id="after the row"),
-        pytest.param("archive_node.vault.volume", "digest", 2, id="while reading back"),
+        pytest.param("archive_node.vault.volume", "OpenMember._digest", 2, id="while reading back"),
         pytest.param("archive_node.steps.verify", "_conclude", 1, id="after verified_at"),
         pytest.param("archive_node.jobs.states", "Lease.fenced", 2, id="before verified_at"),
         pytest.param("archive_node.jobs.states", "Lease.finish", 1, id="before done"),
@@ -99,7 +103,50 @@ def test_a_copy_ends_once_whenever_its_worker_is_killed(head, vault, module, nam
     written = [path for path in settings.ARCHIVE.vault_dir.rglob("*") if ".tar" in path.name]
     assert [path.name for path in written] == ["r3-1.tar"]
     assert list(settings.ARCHIVE.vault_dir.glob("*/.partial/*")) == []
-    assert list(settings.ARCHIVE.staging_dir.iterdir()) == []
+    assert list(settings.ARCHIVE.staging_dir.glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "count"),
+    [
+        pytest.param("pacs_common.node_client", "NodeClient.fetch", 3, id="while staging"),
+        pytest.param("archive_node.vault.tar", "header", 4, id="in the middle of the tar"),
+        pytest.param("archive_node.steps.migrate", "_Copying._note", 1, id="before the row"),
+    ],
+)
+def test_what_was_staged_is_not_fetched_again(head, vault, monkeypatch, module, name, count):
+    monkeypatch.setattr(TapeLibrary, "spools", True)  # as a drive that must not wait
+    job, _ = dispatch.request("copy", "CT", STUDY, "rule")
+    killed_at(job, module, name, count, spools=True)
+    assert taken_up_again(job).state == "done"
+    assert Copy.objects.get().verified_at is not None
+    assert head.called(f"GET /api/custody/studies/{STUDY}/instances") == 3
+    assert list(settings.ARCHIVE.staging_dir.glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "count"),
+    [
+        pytest.param("archive_node.vault.tar", "header", 9, id="in the second part"),
+        pytest.param("archive_node.steps.migrate", "_Copying._note", 2, id="before its row"),
+        pytest.param("archive_node.steps.migrate", "_Copying.write_part", 3, id="after its row"),
+    ],
+)
+def test_a_study_in_parts_goes_on_with_the_part_at_which_its_worker_was_killed(
+    head, vault, archive, module, name, count
+):
+    archive(member_bytes=8000)  # two instances each
+    for number in range(3, 7):
+        head.arrive(STUDY, f"1.2.3.{number}", unlike(number))
+    before = head.online(STUDY)
+    job, _ = dispatch.request("copy", "CT", STUDY, "rule")
+    killed_at(job, module, name, count)
+    assert taken_up_again(job).state == "done"
+    parts = list(Copy.objects.order_by("id").values_list("member", "instances"))
+    assert parts == [(f"CT/1.2.3/r7-{n}.tar", i) for n, i in ((1, 2), (2, 2), (3, 2), (4, 1))]
+    assert head.called(f"GET /api/custody/studies/{STUDY}/instances") <= 7 + 1
+    assert run_job("evict").state == run_job("recall").state == "done"
+    assert head.online(STUDY) == before
 
 
 @pytest.mark.parametrize(
@@ -138,7 +185,7 @@ def test_a_recall_goes_on_where_its_worker_was_killed(head, vault):
 def test_a_member_left_without_its_row_that_holds_something_else_is_left_alone(head, vault):
     """The tape cannot be overwritten: the next number is taken."""
     job, _ = dispatch.request("copy", "CT", STUDY, "rule")
-    killed_at(job, "archive_node.steps.migrate", "_note_copy", 1)
+    killed_at(job, "archive_node.steps.migrate", "_Copying._note", 1)
     one = head.studies[STUDY].instances.pop("1.2.3.1")
     head.arrive(STUDY, "1.2.3.1", b"other bytes", ago_s=1)
     head.studies[STUDY].revision -= 1

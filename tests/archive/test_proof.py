@@ -9,9 +9,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from archive_node.jobs import actions, dispatch, states
-from archive_node.models import Copy, KnownVault, Plan, Proof
+from archive_node.models import Copy, Hold, KnownVault, Plan, Proof
 from archive_node.steps.migrate import migrate
 from archive_node.vault.tape import TapeLibrary
+from pacs_common import errors
 from tests.archive.conftest import STUDY, run_job, unlike
 
 
@@ -122,6 +123,41 @@ def test_an_eviction_that_the_node_refuses_altogether_fails_with_its_reason(head
     job = run_job("evict")
     assert (job.state, job.error) == ("failed", "CT keeps all of it: read a moment ago")
     assert len(head.online(STUDY)) == 3
+
+
+def hold(**about) -> Hold:
+    return Hold.objects.create(
+        node="CT", study_uid=STUDY, kind="legal", reason="lawsuit", held_by="archivist", **about
+    )
+
+
+def test_what_is_held_is_not_evicted_until_it_is_released(head, vault):
+    run_job("copy")
+    held = hold()
+    job = run_job("evict")
+    assert (job.state, job.error) == ("failed", "held: legal (lawsuit)")
+    assert len(head.online(STUDY)) == 3 and head.called("POST /api/custody/evictions") == 0
+    Hold.objects.filter(id=held.id).update(released_at=timezone.now())
+    assert run_job("evict").state == "done"
+
+
+def test_a_plan_that_waited_while_its_study_was_held_is_not_sent(head, vault):
+    run_job("copy")
+    head.evict = lambda ticket, plan: (_ for _ in ()).throw(errors.Unavailable("restarting"))
+    waiting = run_job("evict")
+    del head.evict
+    assert Plan.objects.get().answer is None
+    hold()
+    type(waiting).objects.update(due_at=timezone.now())
+    assert run_job("evict").error == "held: legal (lawsuit)"
+    assert len(head.online(STUDY)) == 3
+
+
+def test_a_hold_on_another_study_or_node_keeps_nothing(head, vault):
+    run_job("copy")
+    Hold.objects.create(node="RF", study_uid=STUDY, kind="legal", reason="-", held_by="-")
+    Hold.objects.create(node="CT", study_uid="1.2.4", kind="legal", reason="-", held_by="-")
+    assert run_job("evict").state == "done"
 
 
 def test_nothing_is_evicted_by_volumes_that_the_vault_has_lost(head, vault):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import time
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from pacs_common import errors
 from pacs_common.archive_client import ArchiveClient
 from pacs_common.node_client import NodeClient
+from pacs_common.node_client.stored_files import FILES_AT_ONCE
 from pacs_common.tickets import TicketIssuer, TicketVerifier
 from tests.common.peer import breaks_off, peer, says, says_json
 
@@ -67,6 +69,8 @@ NODE_CALLS = [
      None),
     (lambda c: c.put_back("1.2", "1.2.3", io.BytesIO(b"ab"), 2), {}, "PUT",
      "/api/custody/studies/1.2/instances/1.2.3", "custody.recall", "1.2", None),
+    (lambda c: list(c.streamed("1.2", "1.2.3")), {}, "GET",
+     "/api/custody/studies/1.2/instances/1.2.3", "custody.read", "1.2", None),
     (lambda c: c.evict(PLAN), {}, "POST", "/api/custody/evictions", "custody.evict", "1.2", "p-1"),
     (lambda c: c.recall_requests(), {"requests": []}, "GET", "/api/custody/recall-requests",
      "custody.read", None, None),
@@ -106,6 +110,57 @@ def test_a_node_is_asked_with_a_ticket_for_that_alone(
     assert (asked.method, asked.path) == (method, path)
     assert (shown.scopes, shown.study, shown.plan) == ({scope}, study, plan)
     assert (shown.issuer, shown.subject) == ("archive", "job 7")
+
+
+def tar_of(**files: bytes) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, content in files.items():
+            header = tarfile.TarInfo(f"{name}.dcm")
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+    return made.getvalue()
+
+
+def test_several_stored_files_come_in_one_answer(node, keys):
+    files = {"1.2": b"x" * 512, "1.3": b"", "1.4": b"y" * 700_001}
+    with peer(says(tar_of(**files), 200, "application/x-tar")) as served:
+        found = {uid: b"".join(file) for uid, file in node(served).files("9.9", list(files))}
+    assert found == files
+    (asked,) = served.asked
+    assert asked.path == "/api/custody/studies/9.9/files?instances=1.2%2C1.3%2C1.4"
+    assert ticket(keys, asked, "CT").study == "9.9"
+
+
+def test_a_stored_file_that_is_not_read_is_passed_over(node):
+    files = {"1.2": b"x" * 700, "1.3": b"here"}
+    with peer(says(tar_of(**files), 200, "application/x-tar")) as served:
+        found = node(served).files("9.9", list(files))
+        next(found)
+        uid, file = next(found)
+        assert (uid, file.size_bytes, b"".join(file)) == ("1.3", 4, b"here")
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 100, 600, 1100])
+def test_files_that_break_off_are_never_taken_for_whole(node, kept_bytes):
+    raw = tar_of(**{"1.2": b"x" * 700})
+    with peer(breaks_off(raw[:kept_bytes], of=len(raw))) as served:
+        with pytest.raises(errors.PeerUnreachable):
+            for _, file in node(served).files("9.9", ["1.2"]):
+                b"".join(file)
+
+
+@pytest.mark.parametrize("raw", [b"", b"no tar" * 200])
+def test_what_is_no_tar_is_a_peer_that_did_not_answer(node, raw):
+    with peer(says(raw, 200, "application/x-tar")) as served:
+        with pytest.raises(errors.PeerUnreachable):
+            list(node(served).files("9.9", ["1.2"]))
+
+
+def test_the_files_of_one_answer_fit_into_an_address():
+    longest = "9" * 64
+    uids = "%2C".join([longest] * FILES_AT_ONCE)
+    assert len(f"GET /api/custody/studies/{longest}/files?instances={uids} HTTP/1.1") < 4094
 
 
 def test_a_peer_that_is_no_name_but_an_address_needs_a_scope_more(node, keys):

@@ -247,6 +247,30 @@ def test_a_body_is_streamed_not_gathered(client, released):
         released.set()
 
 
+def test_a_streamed_body_is_asked_for_again_while_nothing_of_it_came(client):
+    with peer(hangs_up, hangs_up, breaks_off(b"", of=4), says(b"here")) as node:
+        assert b"".join(client(node.url).body("/x", token="T")) == b"here"
+    assert len(node.asked) == 4
+    assert node.asked[-1].headers["authorization"] == "Bearer T"
+    assert node.asked[-1].headers["accept-encoding"] == "identity"
+
+
+def test_a_streamed_body_of_which_part_came_is_never_begun_anew(client):
+    came = b""
+    with peer(breaks_off(b"half", of=8), says(b"other")) as node:
+        with pytest.raises(errors.PeerUnreachable, match="broke off"):
+            for chunk in client(node.url).body("/x"):
+                came += chunk
+    assert (came, len(node.asked)) == (b"half", 1)
+
+
+def test_a_streamed_body_that_is_refused_says_why(client):
+    with peer(says_json(errors.problem(errors.NotOnline("on a tape")), 503)) as node:
+        with pytest.raises(errors.NotOnline, match="on a tape"):
+            next(client(node.url).body("/x"))
+    assert len(node.asked) == 1
+
+
 def test_a_file_is_put_with_its_length_and_its_exact_bytes(client):
     content = bytes(range(256)) * 8_193
     with peer(says_json({"restored": True}, 201)) as node:

@@ -1,52 +1,89 @@
-"""A member's format: round trip, exact size, and recovery with tar and sha256sum alone."""
+"""A member's format: round trip, exact size, what is found when it is changed, in clear or not."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import shutil
 import subprocess
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive_node.vault import volume
-from archive_node.vault.tape import TapeLibrary
+from archive_node.vault import encryption, tar, volume
+from archive_node.vault.member import Member
+from archive_node.vault.volume import Item
+
+NAME = "CT/1.2/r3-1.tar"
+KEY = encryption.Key("2026", bytes(range(32)))
+KEYS = {"2026": KEY.secret}
+CONTENTS = {"1.2.3": b"abc" * 1000, "1.2.4": b"", "9" * 64: b"x" * 512}
+KINDS = pytest.mark.parametrize("key", [None, KEY], ids=["in clear", "encrypted"])
 
 
-def member(contents: dict[str, bytes]) -> volume.Member:
-    items = [
-        volume.Item(uid, hashlib.sha256(content).hexdigest(), len(content), 1_700_000_000)
-        for uid, content in contents.items()
-    ]
+def item(uid: str, content: bytes) -> Item:
+    return Item(uid, hashlib.sha256(content).hexdigest(), len(content), 1_700_000_000)
+
+
+def member(contents: dict[str, bytes], key: encryption.Key | None = None) -> Member:
+    items = [item(uid, content) for uid, content in contents.items()]
     entries = [
-        {"sop_instance_uid": item.sop_instance_uid, "stored_sha256": item.stored_sha256}
-        for item in items
+        {
+            "sop_instance_uid": each.sop_instance_uid,
+            "stored_sha256": each.stored_sha256,
+            "size_bytes": each.size_bytes,
+        }
+        for each in items
     ]
-    manifest = {"format": volume.FORMAT, "study": {"description": "Crâne"}, "instances": entries}
-    return volume.Member(manifest, items)
+    manifest = {
+        "format": volume.FORMAT,
+        "node": "CT",
+        "study_uid": "1.2",
+        "member": NAME,
+        "revision": 3,
+        "study": {"description": "Crâne"},
+        "instances": entries,
+    }
+    return Member(manifest, items, key)
 
 
-def written(contents: dict[str, bytes]) -> io.BytesIO:
+def of(contents: dict[str, bytes], piece_bytes: int = 700):
+    """Give an instance's bytes in pieces, as a network does."""
+
+    def content(item: Item) -> Iterator[bytes]:
+        raw = contents[item.sop_instance_uid]
+        yield from (raw[at : at + piece_bytes] for at in range(0, len(raw), piece_bytes))
+
+    return content
+
+
+def written(contents: dict[str, bytes], key: encryption.Key | None = None) -> io.BytesIO:
     file = io.BytesIO()
-    member(contents).write(file, lambda item: io.BytesIO(contents[item.sop_instance_uid]))
+    member(contents, key).write(file, of(contents))
     return file
 
 
-def placed(contents: dict[str, bytes], file: io.BytesIO) -> list[volume.Placed]:
-    found = volume.extents(file)
-    return [
-        volume.Placed(uid, hashlib.sha256(content).hexdigest(), found[volume.instance_path(uid)])
-        for uid, content in contents.items()
+def prove(file: io.BytesIO, contents: dict[str, bytes], seen=lambda each: None) -> None:
+    opened = volume.opened(file, NAME, KEYS)
+    digests = {uid: hashlib.sha256(content).hexdigest() for uid, content in contents.items()}
+    expected = [
+        volume.Placed(each.sop_instance_uid, digests[each.sop_instance_uid], each.extent)
+        for each in opened.placed()
     ]
+    opened.prove(expected, seen)
 
 
-CONTENTS = {"1.2.3": b"abc" * 1000, "1.2.4": b"", "9" * 64: b"x" * 512}
+def extents(file: io.BytesIO) -> dict[str, tar.Extent]:
+    return dict(tar.entries(file))
 
 
+def path(uid: str, key: encryption.Key | None) -> str:
+    return f"instances/{uid}.dcm{'.sealed' if key else ''}"
+
+
+@KINDS
 @given(
     st.dictionaries(
         st.from_regex(r"[1-9](\.[0-9]{1,3}){1,15}", fullmatch=True),
@@ -54,43 +91,160 @@ CONTENTS = {"1.2.3": b"abc" * 1000, "1.2.4": b"", "9" * 64: b"x" * 512}
         max_size=5,
     )
 )
-def test_every_member_reads_back_and_has_the_size_that_was_announced(contents):
-    file = written(contents)
-    assert len(file.getvalue()) == member(contents).size_bytes
+def test_every_member_reads_back_and_has_the_size_that_was_announced(key, contents):
+    file = written(contents, key)
+    assert len(file.getvalue()) == member(contents, key).size_bytes
     seen = []
-    volume.prove(file, placed(contents, file), seen.append)
+    prove(file, contents, seen.append)
     assert {each.sop_instance_uid for each in seen} == set(contents)
 
 
+@KINDS
+def test_one_instance_is_read_alone_by_what_the_catalogue_keeps_of_it(key):
+    made = member(CONTENTS, key)
+    file = written(CONTENTS, key)
+    opened = volume.opened(file, NAME, KEYS)
+    assert opened.placed() == made.placed
+    for placed in made.placed:
+        assert b"".join(opened.content(placed)) == CONTENTS[placed.sop_instance_uid]
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 99, 100, 101, 200, 250])
+def test_a_sealed_file_takes_what_it_says_at_every_border_of_a_segment(size_bytes):
+    content = bytes(range(250))[:size_bytes]
+    sealed = encryption.Sealed(KEY, NAME, segment_bytes=100)
+    stored = b"".join(sealed.protect("a", [content[:30], content[30:]], size_bytes))
+    assert len(stored) == sealed.stored_bytes(size_bytes)
+    assert b"".join(sealed.reveal("a", io.BytesIO(stored).read, len(stored))) == content
+
+
+def segments(stored: bytes) -> tuple[bytes, list[bytes]]:
+    head, rest = stored[:51], stored[51:]
+    return head, [rest[at : at + 116] for at in range(0, len(rest), 116)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda parts: [parts[1], parts[0], *parts[2:]], id="two exchanged"),
+        pytest.param(lambda parts: parts[:-1], id="the last cut off"),
+        pytest.param(lambda parts: parts[1:], id="the first left out"),
+        pytest.param(lambda parts: [parts[0], *parts], id="one twice"),
+        pytest.param(lambda parts: [bytes([parts[0][0] ^ 1]) + parts[0][1:], *parts[1:]], id="bit"),
+    ],
+)
+def test_segments_can_be_neither_changed_nor_exchanged_nor_cut_off(change):
+    sealed = encryption.Sealed(KEY, NAME, segment_bytes=100)
+    head, parts = segments(b"".join(sealed.protect("a", [bytes(350)], 350)))
+    stored = head + b"".join(change(parts))
+    with pytest.raises(volume.Damaged):
+        b"".join(sealed.reveal("a", io.BytesIO(stored).read, len(stored)))
+
+
+@pytest.mark.parametrize(("member_name", "name"), [(NAME, "b"), ("CT/1.2/r3-2.tar", "a")])
+def test_a_sealed_file_is_read_under_its_own_name_alone(member_name, name):
+    stored = b"".join(encryption.Sealed(KEY, NAME).protect("a", [b"bytes"], 5))
+    with pytest.raises(volume.Damaged, match="changed"):
+        other = encryption.Sealed(KEY, member_name)
+        b"".join(other.reveal(name, io.BytesIO(stored).read, len(stored)))
+
+
+def test_nothing_that_tells_of_the_patient_leaves_in_clear():
+    raw = written({"1.2.3": b"Lefevre^Jean" * 100}, KEY).getvalue()
+    assert b"Lefevre" not in raw and "Crâne".encode() not in raw
+    assert b'"key_id": "2026"' in raw and b'"study_uid": "1.2"' in raw
+
+
+def test_the_same_bytes_are_never_encrypted_alike():
+    assert written(CONTENTS, KEY).getvalue() != written(CONTENTS, KEY).getvalue()
+
+
+def test_a_member_tells_which_key_is_missing():
+    with pytest.raises(encryption.KeyMissing, match="has no key '2026'"):
+        volume.opened(written(CONTENTS, KEY), NAME, {"2027": KEY.secret})
+
+
+def test_another_key_of_the_same_id_is_not_taken_for_damage():
+    with pytest.raises(encryption.KeyMissing, match="another key"):
+        volume.opened(written(CONTENTS, KEY), NAME, {"2026": bytes(32)})
+
+
+def test_an_old_member_keeps_the_key_that_it_was_written_with():
+    file = written(CONTENTS, KEY)
+    keys = {"2027": bytes(32), **KEYS}
+    assert volume.opened(file, NAME, keys).key_id == "2026"
+
+
+def test_a_member_under_another_name_is_found():
+    with pytest.raises(volume.Damaged, match=r"that of CT/1\.2/r3-1\.tar"):
+        volume.opened(written(CONTENTS, KEY), "CT/1.2/r4-1.tar", KEYS)
+
+
+def test_a_key_tells_nothing_of_itself():
+    assert repr(KEY) == "Key(key_id='2026')"
+    assert KEY.check not in KEY.secret.hex()
+
+
 def test_the_manifest_comes_first_and_the_same_study_gives_the_same_bytes():
-    assert next(iter(volume.extents(written(CONTENTS)))) == "MANIFEST.json"
+    assert next(iter(extents(written(CONTENTS)))) == "MANIFEST.json"
     assert written(CONTENTS).getvalue() == written(CONTENTS).getvalue()
 
 
-def test_an_instance_that_changed_on_its_way_is_not_written():
-    with pytest.raises(volume.Damaged, match="changed between"):
-        member(CONTENTS).write(io.BytesIO(), lambda item: io.BytesIO(b"y" * item.size_bytes))
+@KINDS
+@pytest.mark.parametrize("content", [b"y" * 3000, b"abc" * 999, b"abc" * 1001, b""])
+def test_an_instance_that_changed_on_its_way_is_not_written(key, content):
+    with pytest.raises(volume.Damaged):
+        member(CONTENTS, key).write(io.BytesIO(), of({**CONTENTS, "1.2.3": content}))
 
 
-@pytest.mark.parametrize("where", ["instances/1.2.3.dcm", "MANIFEST.json", "SHA256SUMS", "header"])
-def test_one_flipped_bit_anywhere_is_found(where):
-    file = written(CONTENTS)
-    expected = placed(CONTENTS, file)
-    at = 512 * 20 if where == "header" else volume.extents(file)[where].offset + 3
-    if where == "header":
-        at = volume.extents(file)["instances/1.2.3.dcm"].offset - 512
+@KINDS
+@pytest.mark.parametrize("where", ["instance", "MANIFEST.json", "SHA256SUMS", "header"])
+def test_one_flipped_bit_anywhere_is_found(key, where):
+    file = written(CONTENTS, key)
+    name = path("1.2.3", key) if where in {"instance", "header"} else where
+    at = extents(file)[name].offset + (-500 if where == "header" else 3)
     file.getbuffer()[at] ^= 1
     with pytest.raises(volume.Damaged):
-        volume.prove(file, expected, lambda each: None)
+        prove(file, CONTENTS)
 
 
+@KINDS
+def test_the_digests_are_of_what_lies_in_the_tar(key):
+    """So `sha256sum -c` proves a medium without the key."""
+    file = written(CONTENTS, key)
+    sums = tar_content(file, "SHA256SUMS").decode()
+    for name, extent in extents(file).items():
+        assert name == "SHA256SUMS" or f"{tar.digest(file, extent)}  {name}\n" in sums
+
+
+def tar_content(file: io.BytesIO, name: str) -> bytes:
+    return b"".join(tar.chunks(file, extents(file)[name]))
+
+
+@KINDS
 @pytest.mark.parametrize("kept_bytes", [0, 100, 700, 3000])
-def test_a_member_that_was_cut_off_is_found(kept_bytes):
-    file = written(CONTENTS)
-    expected = placed(CONTENTS, file)
+def test_a_member_that_was_cut_off_is_found(key, kept_bytes):
+    file = written(CONTENTS, key)
     file.truncate(kept_bytes)
     with pytest.raises(volume.Damaged):
-        volume.prove(file, expected, lambda each: None)
+        prove(file, CONTENTS)
+
+
+@KINDS
+def test_a_member_that_lost_its_end_is_found(key):
+    file = written(CONTENTS, key)
+    last = list(extents(file).values())[-1]
+    file.truncate(last.offset + last.size_bytes + 511)
+    with pytest.raises(volume.Damaged):
+        prove(file, CONTENTS)
+
+
+def test_an_instance_that_is_not_in_the_member_is_named():
+    file = written(CONTENTS)
+    opened = volume.opened(file, NAME, {})
+    foreign = volume.Placed("7.7", "0" * 64, tar.Extent(0, 5))
+    with pytest.raises(volume.Damaged, match=r"7\.7 is not in the member"):
+        opened.prove([*opened.placed(), foreign], lambda each: None)
 
 
 @pytest.mark.parametrize("noise", [b"", b"\0" * 10240, b"no tar at all" * 100])
@@ -99,25 +253,15 @@ def test_what_is_no_member_is_said_to_be_damaged(noise):
         volume.read_manifest(io.BytesIO(noise))
 
 
-def test_a_study_is_recovered_with_tar_and_sha256sum_alone(tmp_path: Path):
-    for program in ("tar", "sha256sum"):
-        if shutil.which(program) is None:
-            pytest.skip(f"needs {program}")
-    library = TapeLibrary.create(tmp_path / "vault", name="vault-1", drives=1, volume_bytes=100_000)
-    made = member(CONTENTS)
-    library.append(
-        "CT/1.2/r3-1.tar",
-        made.size_bytes,
-        lambda file: made.write(file, lambda item: io.BytesIO(CONTENTS[item.sop_instance_uid])),
+@KINDS
+def test_the_real_tar_lists_a_member_as_it_was_written(key, tmp_path):
+    (tmp_path / "m.tar").write_bytes(written(CONTENTS, key).getvalue())
+    listed = subprocess.run(
+        ["tar", "-tf", tmp_path / "m.tar"], capture_output=True, text=True, check=True
     )
-    out = tmp_path / "recovered"
-    out.mkdir()
-    tar = tmp_path / "vault" / "A00001" / "CT" / "1.2" / "r3-1.tar"
-    subprocess.run(["tar", "-xf", tar, "-C", out], check=True)
-    proof = subprocess.run(
-        ["sha256sum", "-c", "SHA256SUMS"], cwd=out, capture_output=True, text=True, check=True
-    )
-    assert proof.stdout.count(": OK") == 1 + len(CONTENTS)
-    for uid, content in CONTENTS.items():
-        assert (out / "instances" / f"{uid}.dcm").read_bytes() == content
-    assert json.loads((out / "MANIFEST.json").read_text())["format"] == volume.FORMAT
+    assert listed.stdout.split() == list(extents(written(CONTENTS, key)))
+
+
+def test_a_member_in_clear_holds_its_manifest_as_it_was_given():
+    manifest = json.loads(tar_content(written(CONTENTS), "MANIFEST.json"))
+    assert manifest["study"] == {"description": "Crâne"}
