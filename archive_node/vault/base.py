@@ -7,7 +7,7 @@ Members are only ever added: nothing here changes or removes one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,12 @@ class MemberExists(errors.Conflict):
     """A member of that name is there already, and members are never replaced."""
 
     title = "Member exists"
+
+
+class VaultFull(errors.Unavailable):
+    """No volume has room and none can be added: a person must shelve one, or add space."""
+
+    title = "Vault full"
 
 
 class NeedsOperator(errors.Unavailable):
@@ -92,7 +98,10 @@ class VolumeState(StrEnum):
 
 @dataclass(frozen=True)
 class Volume:
-    """One volume as it stands now; `drive` is where it is mounted, `slot` where it is put."""
+    """One volume as it stands now; `drive` is where it is mounted, `slot` where it is put.
+
+    A decision (suspect, retired) is shown before the place: `shelved` says where it lies.
+    """
 
     label: str
     state: VolumeState
@@ -100,18 +109,30 @@ class Volume:
     capacity_bytes: int
     drive: int | None = None
     slot: int | None = None
+    shelved: bool = False  # on the shelf, or taken away from there
 
 
 class MountedVolume(ABC):
-    """A volume that is this caller's alone until the `with` of `Vault.warm` ends."""
+    """A volume that can be read until the `with` of `Vault.warm` ends."""
 
     label: str
+
+    def thaw(self, members: Iterable[str]) -> None:
+        """Ask at once for all that the store must restore before it can be read.
+
+        Raises Thawing while any cannot be read, NotFound where the volume has no such member.
+        Most kinds have nothing to restore.
+        """
+        for member in members:
+            if self.size_of(member) is None:
+                raise errors.NotFound(f"volume {self.label} has no {member}")
 
     @abstractmethod
     def open(self, member: str) -> IO[bytes]:
         """Return a seekable reader of a member's bytes as the medium has them.
 
-        Raises NotFound where the volume has no such member.
+        Raises NotFound where the volume has no such member, and Thawing where the store has to
+        restore it first (it has been asked to). The reader raises MediumFailed.
         """
 
     @abstractmethod
@@ -161,11 +182,11 @@ class Vault(ABC):
     def warm(
         self, label: str, waiting: Waiting = wait_quietly
     ) -> AbstractContextManager[MountedVolume]:
-        """Make a volume readable (for a tape: mount it) and hold it for this caller alone.
+        """Make a volume readable; a tape is mounted, and held for this caller alone.
 
         Waits for as long as it takes, calling `waiting` again and again; what that raises ends
         the wait. Raises NotFound for an unknown label or a retired volume, NeedsOperator for one
-        on the shelf, Thawing, or MediumFailed. Not to be nested by one thread.
+        on the shelf, or MediumFailed. Not to be nested by one thread.
         """
 
     @abstractmethod
@@ -175,8 +196,10 @@ class Vault(ABC):
         """Add a member of exactly `size_bytes`, which `write` writes; return the volume's label.
 
         On return the bytes are durable under their final name. If `write` raises, or the process
-        dies, no member of that name is visible. A volume never exceeds its capacity: one that has
-        no room becomes full and another is taken. Raises TooLarge, or MemberExists.
+        dies, no member of that name is visible. A volume has one writer at a time and never
+        exceeds its capacity: one that has no room is closed (its index is written at its end) and
+        another is taken. `write` is called once at most. Raises TooLarge, MemberExists,
+        VaultFull, MediumFailed, or ValueError where `write` wrote another number of bytes.
         """
 
     @abstractmethod
@@ -190,14 +213,15 @@ class Vault(ABC):
     def mark(self, label: str, state: VolumeState | None) -> None:
         """Decide that a volume is suspect or retired, or with None take that back.
 
-        The vault itself keeps it. Nothing is appended to a marked volume. Raises NotFound.
+        The vault itself keeps it. Nothing is appended to a marked volume (what is being written
+        now is finished). Raises NotFound, or BadInput where `state` is another one.
         """
 
     @abstractmethod
     def shelve(self, label: str) -> None:
         """Hand a volume out of the library: from now on an operator must bring it back.
 
-        Raises NotFound, or Unavailable where this kind of vault has no shelf.
+        Raises NotFound, or Unavailable where it is in use or this kind of vault has no shelf.
         """
 
     @abstractmethod
@@ -205,5 +229,6 @@ class Vault(ABC):
         """Take a volume back from the shelf, into a drive where one is named.
 
         Raises WrongVolume where the barcode read is not the label's, or nothing like it lies
-        where it should; Unavailable where every slot is taken or this kind has no shelf.
+        where it should; Unavailable where every slot is taken, the drive is in use or this kind
+        has no shelf; NotFound, BadInput. One that is in the library already stays there.
         """
