@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from archive_node.vault.base import Vault
+from archive_node.vault.library.vault import ChangerLibrary
 from archive_node.vault.tape import TapeLibrary
 from archive_node.vault_setting import BadSpec, VaultDefaults, VaultSpec
 
-_KINDS: dict[str, type[Vault]] = {"tape": TapeLibrary}
+_KINDS: dict[str, type[Vault]] = {"tape": TapeLibrary, "library": ChangerLibrary}
 
 
 def opened(spec: VaultSpec, defaults: VaultDefaults) -> Vault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from archive_node.vault.base import MemberExists, TooLarge, Vault, VolumeState
 from archive_node.vault.tape import TapeLibrary
 from pacs_common import errors
+from tests.support.tape_stand_ins.rig import Rig
 
 VOLUME_BYTES = 50_000
 MakeVault = Callable[..., Vault]
@@ -20,13 +21,24 @@ def tape(root: Path, drives: int) -> Vault:
     return TapeLibrary.create(root, name="vault-1", drives=drives, volume_bytes=VOLUME_BYTES)
 
 
-KINDS = {"tape": tape}
+def library(mode: str) -> Callable[[Path, int], Vault]:
+    """A real library, its programs and hardware stood in for; an operator fills it when asked."""
+
+    def make(root: Path, drives: int) -> Vault:
+        rig = Rig(root, mode, drives=drives).filled(VOLUME_BYTES)
+        return rig.vault(volume=str(VOLUME_BYTES))
+
+    return make
+
+
+KINDS = {"tape": tape, "library-tar": library("tar"), "library-ltfs": library("ltfs")}
 
 
 @pytest.fixture(params=KINDS)
-def make_vault(request: pytest.FixtureRequest, tmp_path: Path) -> MakeVault:
+def make_vault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeVault]:
     """Open the vault of this test, as another process would: the same each time."""
-    return lambda drives=2: KINDS[request.param](tmp_path / "vault", drives)
+    yield lambda drives=2: KINDS[request.param](tmp_path / "vault", drives)
+    Rig.end(tmp_path / "vault")
 
 
 @pytest.fixture
