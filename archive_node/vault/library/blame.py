@@ -24,8 +24,10 @@ class Blame:
             yield
         except (faults.Busy, faults.NoAccess) as fault:
             raise VaultUnavailable(f"{self._vault}: {self._where}: {fault}") from None
-        except faults.NotOurs as fault:
+        except (faults.NotOurs, faults.Mislabelled) as fault:
             self._suspect(str(fault))
+            if isinstance(fault, faults.NotOurs):  # then it holds none of our members
+                self._notes.change(self._label, read=True)
             raise WrongVolume(
                 f"volume {self._label} of {self._vault} is not what its barcode says: {fault}"
             ) from None

@@ -61,8 +61,7 @@ class Feed:
         """Write all of it; raises BrokenPipeError where the program has ended."""
         left = memoryview(content).cast("B")
         while left:
-            _, writable, _ = select.select([], [self._handle], [], self._stuck_s)
-            if not writable:
+            if not _poll(self._handle, select.POLLOUT, self._stuck_s):
                 self.stuck = True
                 raise BrokenPipeError("the program takes nothing")
             try:
@@ -119,7 +118,7 @@ def receive(
     with tempfile.TemporaryFile() as err:
         process = _start(words, subprocess.DEVNULL, into, err, keeping)
         there, since = 0, time.monotonic()
-        while process.poll() is None:
+        while not _has_ended(process, POLL_S):
             size = os.fstat(into.fileno()).st_size
             if enough_bytes is not None and size > enough_bytes:
                 _kill(process)
@@ -129,7 +128,6 @@ def receive(
             if time.monotonic() - since > stuck_s:
                 _kill(process)
                 raise TookTooLong(_too_long(words, stuck_s))
-            time.sleep(POLL_S)
         return _ended(process, words, "", _text(err))
 
 
@@ -156,13 +154,29 @@ def _start(words, stdin, stdout, stderr, keeping) -> subprocess.Popen[bytes]:
 
 def _await_end(process: subprocess.Popen[bytes], words: Sequence[str], timeout_s: float) -> None:
     try:
-        process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        raise TookTooLong(_too_long(words, timeout_s)) from None
+        ended = _has_ended(process, timeout_s)
     except BaseException:
         _kill(process)
         raise
+    if not ended:
+        _kill(process)
+        raise TookTooLong(_too_long(words, timeout_s))
+
+
+def _has_ended(process: subprocess.Popen[bytes], within_s: float) -> bool:
+    """Wait for a program's end; Popen.wait would look for it only now and then."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        _poll(handle, select.POLLIN, within_s)
+    finally:
+        os.close(handle)
+    return process.poll() is not None
+
+
+def _poll(handle: int, event: int, within_s: float) -> bool:
+    poll = select.poll()
+    poll.register(handle, event)
+    return bool(poll.poll(within_s * 1000))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

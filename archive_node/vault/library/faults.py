@@ -7,7 +7,8 @@ Fault
 |-- NoMedium       the drive sees no tape
 |-- Protected      the tape's tab says that nothing may be written
 |-- EndOfTape      there is no room for what was being written
-|-- NotOurs        the tape's own label is another one, or none of ours
+|-- NotOurs        the tape is of another library, or holds something without a label
+|-- Mislabelled    the tape is ours, and another one than its barcode says
 `-- Unreadable     an input or output error, or less on the tape than was written there
 """
 
@@ -45,6 +46,10 @@ class EndOfTape(Fault):
 
 
 class NotOurs(Fault):
+    pass
+
+
+class Mislabelled(Fault):
     pass
 
 

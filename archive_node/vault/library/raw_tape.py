@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -148,8 +149,9 @@ class RawTape(Medium):
         """Do nothing: the filemark behind a member made the drive write all before it."""
 
     def let_go(self) -> None:
-        """Rewind and take the drive off line."""
-        self._mt("offline")
+        """Rewind and take the drive off line; it is already where a move failed before."""
+        with suppress(faults.NoMedium):
+            self._mt("offline")
 
     def _write(self, produce: Callable[[commands.Feed], None]) -> None:
         self._send(self._drive.device, produce)
@@ -188,10 +190,11 @@ class RawTape(Medium):
         """
         self._mt("eod")
         files = self._status().file
-        if files < 1:
+        if files < 0:
             raise faults.NoAccess("the drive does not count tape files: is fast-eom on (stinit)?")
-        self._mt("bsf", 1)
-        self._mt("fsf", 1)
+        if files:
+            self._mt("bsf", 1)
+            self._mt("fsf", 1)
         return files
 
     def _walk(self, first: int, files: int) -> Contents:

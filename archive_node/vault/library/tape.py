@@ -121,10 +121,10 @@ class Tape(MountedVolume):
         return False
 
     def _check_ours(self, found: dict[str, Any]) -> None:
-        if found.get("label") != self.label:
-            raise faults.NotOurs(f"its own label is {found.get('label')!r}")
         if found.get("library") != self._library["library"]:
             raise faults.NotOurs("it is a volume of another library")
+        if found.get("label") != self.label:
+            raise faults.Mislabelled(f"its own label is {found.get('label')!r}")
 
     def _learn(self, label: dict[str, Any], contents: Contents) -> None:
         try:

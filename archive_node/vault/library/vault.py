@@ -110,12 +110,11 @@ class ChangerLibrary(Vault):
     def volumes(self) -> list[Volume]:
         """Return every volume, by label; cartridges without barcode too, which are never used."""
         seen = self._changer.seen()
-        labels = sorted(seen.labels() | set(self._notes.labels()))
         nameless = [
             Volume(f"no-barcode-{slot}", VolumeState.SUSPECT, 0, 0, slot=slot)
             for slot in seen.nameless()
         ]
-        return [self._described(label, seen) for label in labels] + nameless
+        return self._all_described(seen) + nameless
 
     def check_fits(self, size_bytes: int) -> None:
         """Raise TooLarge where even an empty volume could not hold a member of this size."""
@@ -163,7 +162,10 @@ class ChangerLibrary(Vault):
                 raise MemberExists(f"{holder} holds {member} already")
             with spooled(write, member, size_bytes, home) as source:
                 while True:
-                    with self.warm(self._writable(), waiting) as tape:
+                    with (
+                        suppress(NeedsOperator),  # it was taken out since: there is another one
+                        self.warm(self._writable(), waiting) as tape,
+                    ):
                         if tape.append(member, size_bytes, source):
                             return tape.label
 
@@ -202,6 +204,10 @@ class ChangerLibrary(Vault):
             raise WrongVolume(f"{barcode or 'no barcode'} was inserted, {label} is wanted")
         self._shelf.insert(label, drive)
 
+    def _all_described(self, seen: Inventory) -> list[Volume]:
+        labels = sorted(seen.labels() | set(self._notes.labels()))
+        return [self._described(label, seen) for label in labels]
+
     def _described(self, label: str, seen: Inventory) -> Volume:
         note, tally = self._notes.volume(label), self._notes.tally(label)
         bay, slot = seen.bay_of(label), seen.slot_of(label)
@@ -227,7 +233,8 @@ class ChangerLibrary(Vault):
         """Return the volume to write to: a filling one first, else a scratch one."""
         for again in (True, False):
             out = {drive.number for drive in self._seating.drives() if drive.out_of_use}
-            volumes = [volume for volume in self.volumes() if volume.drive not in out]
+            there = self._all_described(self._changer.last_seen())
+            volumes = [volume for volume in there if volume.drive not in out]
             for state in (VolumeState.FILLING, VolumeState.SCRATCH):
                 for volume in volumes:
                     if volume.state == state:

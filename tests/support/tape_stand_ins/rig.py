@@ -104,7 +104,7 @@ class Rig:
                 return folder
         raise KeyError(barcode)
 
-    def alter(self, barcode: str, **fields: object) -> None:
+    def alter(self, barcode: str, /, **fields: object) -> None:
         """Change a tape: its tab (protected), its sticker (barcode), its capacity."""
         file = self.tape(barcode) / "tape.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
