@@ -152,8 +152,7 @@ def test_a_tape_with_something_else_on_it_is_never_written(rig):
     if rig.mode == "ltfs":
         (folder / "ltfs" / "photos").write_bytes(b"mine")
     else:
-        (folder / "file0").write_bytes(b"mine" * 1000)
-        (folder / "files.json").write_text('[{"record_bytes": 1024, "marked": true}]')
+        rig.record("A00001", b"mine" * 1000)
     vault = rig.vault(id="0123456789abcdef")
     with pytest.raises(WrongVolume, match="no label of an archive"):
         use(vault, "A00001")
@@ -169,7 +168,7 @@ def test_a_tape_that_lost_its_members_is_suspect(tar_rig):
     use(vault, "A00002")
     use(vault, "A00001")
     tar_rig.fault("write-eio")  # whatever is tried, nothing must be written
-    (tar_rig.tape("A00001") / "files.json").write_text("[]")
+    tar_rig.record("A00001")
     with pytest.raises(errors.Unavailable, match="holds 0 tape files, 2 were written"):
         put(vault, TWO, b"bytes")
     assert states(vault)["A00001"] == "suspect"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 
 from bench import FOREVER_S, Bench, Tape
 
@@ -38,10 +37,10 @@ def records(record_bytes: int):
         yield record
 
 
-def write_records(path: Path, record_bytes: int, target: str, room: int, faults: Faults) -> None:
+def write_records(path: str, record_bytes: int, target: str, room: int, faults: Faults) -> None:
     """Write what comes, record by record, as far as there is room."""
     so_far = 0
-    with path.open("wb", buffering=0) as file:
+    with open(path, "wb", buffering=0) as file:
         faults.strike(so_far, target, "writing")
         for record in records(record_bytes):
             if so_far + len(record) > room:
@@ -75,10 +74,10 @@ def record_at(bench: Bench, drive: int, tape: Tape, device: str, record_bytes: i
         fail(f"error writing '{device}': this stand-in writes only behind a filemark")
     kept = tape.files[:file]
     for number in range(file, len(tape.files)):
-        tape.path(number).unlink()
+        os.unlink(tape.path(number))
     tape.keep(kept)
     room = tape.about["capacity"] - tape.used_bytes
-    tape.path(file).touch()
+    open(tape.path(file), "wb").close()
     tape.keep([*kept, {"record_bytes": record_bytes, "marked": False}])
     bench.stand_at(drive, file, -1)
     try:
@@ -107,9 +106,9 @@ def read_tape(device: str) -> None:
         fail(f"failed to open '{device}': {error.strerror}")
 
 
-def pour(bench: Bench, drive: int | None, path: Path, offset: int, source: str) -> None:
+def pour(bench: Bench, drive: int | None, path: str, offset: int, source: str) -> None:
     faults, so_far = Faults(bench, drive, "read"), 0
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         file.seek(offset)
         faults.strike(so_far, source, "reading")
         while chunk := file.read(512):
@@ -119,32 +118,31 @@ def pour(bench: Bench, drive: int | None, path: Path, offset: int, source: str) 
     sys.stdout.buffer.flush()
 
 
-def of_file(path: Path) -> tuple[Bench, Tape]:
+def of_file(path: str) -> tuple[Bench, Tape]:
     """Return the library and the tape that a file of a mounted tape lies on."""
-    parts = path.parent.resolve().parts
-    root = Path(*parts[: len(parts) - 1 - parts[::-1].index("tapes")])
-    tape = Tape(root / "tapes" / parts[len(root.parts) + 1])
-    return Bench(root), tape
+    root, _, below = os.path.realpath(os.path.dirname(path)).rpartition("/tapes/")
+    bench = Bench(root)
+    return bench, bench.tape(below.partition("/")[0])
 
 
 def main() -> None:
     operands = dict(word.partition("=")[::2] for word in sys.argv[1:])
     record_bytes = int(operands["bs"])
     target = operands.get("of") or operands["if"]
-    is_device = Path(target).name.startswith("nst")
+    is_device = os.path.basename(target).startswith("nst")
     if is_device:
         Bench.of_device(target)[0].log()
         write_tape(target, record_bytes) if "of" in operands else read_tape(target)
         return
-    bench, tape = of_file(Path(target))
+    bench, tape = of_file(target)
     bench.log()
     if "if" in operands:
-        pour(bench, None, Path(target), 0, target)
+        pour(bench, None, target, 0, target)
         return
     if tape.about["protected"]:
         fail(f"failed to open '{target}': Read-only file system")
     room = tape.about["capacity"] - tape.used_bytes
-    write_records(Path(target), record_bytes, target, room, Faults(bench, None, "write"))
+    write_records(target, record_bytes, target, room, Faults(bench, None, "write"))
     with open(target, "rb") as file:
         os.fsync(file.fileno())
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 
 from bench import Bench
 
 
-def serve(bench: Bench, drive: int, folder: Path) -> None:
+def serve(bench: Bench, drive: int, folder: str) -> None:
     """Wait for the unmounting, write the index, eject, end."""
     os.setsid()
-    (bench.root / "serving").mkdir(exist_ok=True)
-    (bench.root / "serving" / str(os.getpid())).touch()
+    os.makedirs(f"{bench.root}/serving", exist_ok=True)
+    open(f"{bench.root}/serving/{os.getpid()}", "w").close()
     null = os.open(os.devnull, os.O_RDWR)
     for handle in range(3):
         os.dup2(null, handle)
-    while folder.is_symlink():
+    while os.path.islink(folder):
         time.sleep(0.01)
     time.sleep(0.05)
     bench.hang_if("ltfs-stays", drive)
@@ -33,7 +32,7 @@ def serve(bench: Bench, drive: int, folder: Path) -> None:
 def main() -> None:
     options = [after for word, after in zip(sys.argv, sys.argv[1:], strict=False) if word == "-o"]
     device = next(word for word in options if word.startswith("devname=")).partition("=")[2]
-    folder = Path(sys.argv[-1])
+    folder = sys.argv[-1]
     bench, drive = Bench.of_device(device)
     bench.log()
     bench.hang_if("ltfs-stuck", drive)
@@ -45,8 +44,8 @@ def main() -> None:
         sys.exit("LTFS30263I TEST_UNIT_READY returns Not Ready, Medium not Present (-20209)")
     if bench.fault("not-formatted", drive) is not None:
         sys.exit("LTFS11175E Cannot read ANSI label: expected 80 bytes, but received 0.")
-    folder.rename(folder.with_name(f"{folder.name}.beneath"))
-    folder.symlink_to(tape.folder / "ltfs")
+    os.rename(folder, f"{folder}.beneath")
+    os.symlink(f"{tape.folder}/ltfs", folder)
     if os.fork() == 0:
         serve(bench, drive, folder)
 

@@ -66,7 +66,7 @@ def act_on(bench: Bench, drive: int, device: str, act: str, count: int) -> None:
         tell(tape, *bench.position(drive))
     elif act == "offline":
         with bench.changed() as state:
-            state["drives"][drive].update(online=False, position=[0, 0])
+            state["drives"][drive].update(online=False, position=(0, 0))
     else:
         found = moved(tape, act, count, *bench.position(drive))
         bench.stand_at(drive, *(found or (tape.marked, -1)))

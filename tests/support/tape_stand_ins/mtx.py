@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-from pathlib import Path
 
 from bench import Bench
 
@@ -15,7 +14,7 @@ def fail(told: str) -> None:
 
 
 def tag(bench: Bench, tape: str, equals: str) -> str:
-    barcode = json.loads((bench.root / "tapes" / tape / "tape.json").read_text())["barcode"]
+    barcode = bench.tape(tape).about["barcode"]
     return f":VolumeTag{equals}{barcode:<32}" if barcode else ""
 
 
@@ -43,16 +42,10 @@ def status(bench: Bench, state: dict) -> None:
 
 def inventory(bench: Bench, state: dict) -> None:
     """Where the library has a supply, an operator put the next empty tape in meanwhile."""
-    supply = state.get("supply")
-    if not supply:
-        return
-    number = len(list((bench.root / "tapes").iterdir())) + 1
-    folder = bench.root / "tapes" / f"T{number}"
-    folder.mkdir()
-    (folder / "ltfs").mkdir()
-    about = {"barcode": f"A{number:05}", "capacity": supply, "protected": False}
-    (folder / "tape.json").write_text(json.dumps(about))
-    state["slots"][state["slots"].index(None)] = folder.name
+    if state["supply"]:
+        number = len(os.listdir(f"{bench.root}/tapes")) + 1
+        name = bench.add(f"A{number:05}", state["supply"])
+        state["slots"][state["slots"].index(None)] = name
 
 
 def load(bench: Bench, state: dict, slot: int, number: int) -> None:
@@ -63,7 +56,7 @@ def load(bench: Bench, state: dict, slot: int, number: int) -> None:
     if tape is None or bench.fault("source-empty") is not None:
         fail(f"source Element Address {4095 + slot} is Empty")
     state["slots"][slot - 1] = None
-    drive.update(tape=tape, source=slot, online=True, position=[0, 0])
+    drive.update(tape=tape, source=slot, online=True, position=(0, 0))
     print("done")
 
 
@@ -79,7 +72,7 @@ def unload(bench: Bench, state: dict, slot: int, number: int) -> None:
     if drive["online"] and bench.fault("no-medium", number) is None:
         fail("Drive needs offline before move")
     state["slots"][slot - 1] = drive["tape"]
-    drive.update(tape=None, source=None, online=False, position=[0, 0])
+    drive.update(tape=None, source=None, online=False, position=(0, 0))
     print("done")
 
 
@@ -93,7 +86,7 @@ def transfer(bench: Bench, state: dict, source: int, target: int) -> None:
 
 
 def main() -> None:
-    bench = Bench(Path(sys.argv[2]).parent)
+    bench = Bench(os.path.dirname(sys.argv[2]))
     bench.log()
     bench.hang_if("mtx-stuck")
     command, arguments = sys.argv[3], [int(word) for word in sys.argv[4:]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 from archive_node import vault_setting
 from archive_node.vault.library.vault import ChangerLibrary
 from archive_node.vault_setting import VaultDefaults, VaultSpec
+from tests.support.tape_stand_ins.bench import Bench, keep
 
 HERE = Path(__file__).parent
 PROGRAMS = {
@@ -33,18 +33,19 @@ class Rig:
     def __init__(self, root: Path, mode: str, *, drives: int = 2, slots: int = 8, mail: int = 1):
         self.root, self.mode, self.drives = root, mode, drives
         self.state_dir = root / "archive" / "vaults"
-        if (root / "where.json").exists():
+        self.bench = Bench(str(root))
+        if (root / "where").exists():
             return
         for name in ("tapes", "faults"):
             (root / name).mkdir(parents=True)
-        drive = {"tape": None, "source": None, "online": False, "position": [0, 0]}
+        drive = {"tape": None, "source": None, "online": False, "position": (0, 0)}
         where = {
-            "drives": [drive] * drives,
+            "drives": [dict(drive) for _ in range(drives)],
             "slots": [None] * slots,
             "mail": mail,
             "supply": None,
         }
-        (root / "where.json").write_text(json.dumps(where))
+        keep(str(root / "where"), where)
 
     def vault(self, *, new: bool = True, name: str = "vault-1", **options: str) -> ChangerLibrary:
         """Open the vault, as any process would."""
@@ -82,43 +83,46 @@ class Rig:
 
     def supply(self, capacity: int) -> None:
         """Have an operator who puts an empty tape in whenever the robot takes inventory."""
-        with self.where() as state:
+        with self.bench.changed() as state:
             state["supply"] = capacity
 
     def add(
         self, barcode: str, slot: int, *, capacity: int = 1 << 20, protected: bool = False
     ) -> Path:
         """Put an empty tape into a slot; return its folder."""
-        folder = self.root / "tapes" / f"T{len(list((self.root / 'tapes').iterdir())) + 1}"
-        (folder / "ltfs").mkdir(parents=True)
-        about = {"barcode": barcode, "capacity": capacity, "protected": protected}
-        (folder / "tape.json").write_text(json.dumps(about))
-        with self.where() as state:
-            state["slots"][slot - 1] = folder.name
-        return folder
+        name = self.bench.add(barcode, capacity, protected)
+        self.put_in(name, slot)
+        return self.root / "tapes" / name
 
     def tape(self, barcode: str) -> Path:
         """Return the folder of the tape with a barcode."""
         for folder in (self.root / "tapes").iterdir():
-            if json.loads((folder / "tape.json").read_text())["barcode"] == barcode:
+            if self.bench.tape(folder.name).about["barcode"] == barcode:
                 return folder
         raise KeyError(barcode)
 
     def alter(self, barcode: str, /, **fields: object) -> None:
         """Change a tape: its tab (protected), its sticker (barcode), its capacity."""
-        file = self.tape(barcode) / "tape.json"
-        file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+        tape = self.bench.tape(self.tape(barcode).name)
+        keep(f"{tape.folder}/about", {**tape.about, **fields})
+
+    def record(self, barcode: str, *contents: bytes) -> None:
+        """Have a tape hold these tape files and nothing else, as another program left it."""
+        tape = self.bench.tape(self.tape(barcode).name)
+        for number, content in enumerate(contents):
+            Path(tape.path(number)).write_bytes(content)
+        tape.keep([{"record_bytes": RECORD_BYTES, "marked": True} for _ in contents])
 
     def take_out(self, barcode: str) -> str:
         """Take a tape out of its slot; return its name, to put it back by."""
         name = self.tape(barcode).name
-        with self.where() as state:
+        with self.bench.changed() as state:
             state["slots"][state["slots"].index(name)] = None
         return name
 
     def put_in(self, name: str, slot: int) -> None:
         """Put a tape that was taken out into a slot."""
-        with self.where() as state:
+        with self.bench.changed() as state:
             state["slots"][slot - 1] = name
 
     def fault(self, name: str, content: str = "") -> None:
@@ -141,12 +145,3 @@ class Rig:
     def log(self) -> list[str]:
         """Return what was run so far."""
         return (self.root / "log").read_text().splitlines()
-
-    def where(self):
-        """Return a context in which the state of the library may be changed."""
-        sys.path.insert(0, str(HERE))
-        try:
-            from bench import Bench
-        finally:
-            sys.path.remove(str(HERE))
-        return Bench(self.root).changed()

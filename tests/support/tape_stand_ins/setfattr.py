@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from bench import Bench
 
 if __name__ == "__main__":
-    Bench(Path(sys.argv[-1]).readlink().parents[2]).log()
+    Bench.of_mount(sys.argv[-1]).log()

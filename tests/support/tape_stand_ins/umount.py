@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from bench import Bench
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    if not folder.is_symlink():
+    folder = sys.argv[1]
+    if not os.path.islink(folder):
         sys.exit(f"umount: {folder}: not mounted.")
-    bench = Bench(folder.readlink().parents[2])
+    bench = Bench.of_mount(folder)
     bench.log()
     bench.hang_if("umount-stuck")
-    folder.unlink()
-    folder.with_name(f"{folder.name}.beneath").rename(folder)
+    os.unlink(folder)
+    os.rename(f"{folder}.beneath", folder)
 
 
 if __name__ == "__main__":
