@@ -9,6 +9,7 @@ from archive_node.vault_setting import BadSpec, VaultDefaults, VaultSpec
 
 _KINDS = {  # imported where one is used: a worker without S3 need not hold boto3
     "tape": ("archive_node.vault.tape", "TapeLibrary"),
+    "library": ("archive_node.vault.library.vault", "ChangerLibrary"),
     "disk": ("archive_node.vault.disk", "DiskVault"),
     "s3": ("archive_node.vault.s3", "ObjectVault"),
 }

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from archive_node.vault import kinds
 from archive_node.vault.base import MemberExists, TooLarge, Vault, VolumeState
 from archive_node.vault_setting import BadSpec, VaultDefaults
 from pacs_common import errors
+from tests.support.tape_stand_ins.rig import Rig
 
 ROOT = Path(__file__).resolve().parents[2]
 VOLUME_BYTES = 50_000
@@ -54,7 +55,27 @@ class S3(Kind):
         return f"s3://{bucket}/archive/main?endpoint={store.endpoint}&volume={VOLUME_BYTES}"
 
 
-KINDS: dict[str, Kind] = {"tape": Tape(), "disk": Disk(), "s3": S3()}
+class Library(Kind):
+    """A real library, its programs stood in for; an operator fills it when asked."""
+
+    is_held_alone = True
+    has_shelf = True
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+
+    def written(self, request: pytest.FixtureRequest, folder: Path) -> str:
+        rig = Rig(folder / "vault", self._mode).filled(VOLUME_BYTES)
+        return rig.written(volume=str(VOLUME_BYTES))
+
+
+KINDS: dict[str, Kind] = {
+    "tape": Tape(),
+    "disk": Disk(),
+    "s3": S3(),
+    "library-tar": Library("tar"),
+    "library-ltfs": Library("ltfs"),
+}
 
 MakeVault = Callable[[], Vault]
 
@@ -76,9 +97,10 @@ def opened(written: str, folder: Path) -> Vault:
 
 
 @pytest.fixture
-def make_vault(written: str, tmp_path: Path) -> MakeVault:
+def make_vault(written: str, tmp_path: Path) -> Iterator[MakeVault]:
     """Open the vault of this test: the same each time."""
-    return lambda: opened(written, tmp_path)
+    yield lambda: opened(written, tmp_path)
+    Rig.end(tmp_path / "vault")
 
 
 @pytest.fixture
