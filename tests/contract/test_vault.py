@@ -417,6 +417,34 @@ def test_what_ends_the_wait_for_a_writer_leaves_the_vault_usable(vault, make_vau
     put(vault, "CT/1.3/r1-1.tar", b"bytes")
 
 
+def test_a_volume_that_becomes_suspect_while_a_writer_waits_for_it_is_not_written(
+    vault, make_vault
+):
+    waits = threading.Event()
+    labels = []
+
+    def other() -> None:
+        content = b"other"
+        labels.append(
+            make_vault().append(
+                "CT/1.2/r2-1.tar", len(content), lambda file: file.write(content), waits.set
+            )
+        )
+
+    thread = threading.Thread(target=other)
+
+    def write(file) -> None:
+        thread.start()
+        assert waits.wait(10)
+        vault.mark("A00001", VolumeState.SUSPECT)
+        file.write(b"first")
+
+    assert vault.append(MEMBER, 5, write) == "A00001"
+    thread.join(10)
+    assert labels == ["A00002"]
+    assert members(vault, "A00001") == [MEMBER]
+
+
 def test_many_writers_share_the_vault_without_loss(make_vault):
     def write(number: int) -> None:
         content = bytes([number]) * 9_000
