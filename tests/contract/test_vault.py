@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,23 @@ def test_it_is_called_what_the_settings_call_it(vault, written, tmp_path):
 def test_an_option_that_this_kind_does_not_have_is_refused(written, tmp_path):
     with pytest.raises(BadSpec, match=r"no option of .* is called 'colour'"):
         opened(written + "&colour=red", tmp_path)
+
+
+def test_the_settings_that_the_page_shows_can_be_read():
+    page = (ROOT / "docs" / "vaults.md").read_text()
+    (line,) = re.findall(r"^PACS_VAULTS=(.+)$", page, re.MULTILINE)
+    specs = [vault_setting.read(*each.split("=", 1)) for each in line.split(",")]
+    assert [(spec.kind, spec.is_required) for spec in specs] == [
+        ("tape", True),
+        ("disk", False),
+        ("s3", True),
+    ]
+
+
+def test_an_archive_without_an_object_store_does_not_hold_its_library(tmp_path):
+    code = f"{OPEN}\nprint('boto3' in sys.modules)"
+    writer = process(code, f"disk:{tmp_path / 'vault'}", tmp_path)
+    assert writer.communicate(timeout=30)[0] == "False\n"
 
 
 def test_what_was_appended_is_read_back(vault):
