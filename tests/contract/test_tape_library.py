@@ -104,6 +104,7 @@ from pathlib import Path
 from archive_node.vault.tape import TapeLibrary
 library = TapeLibrary(Path(sys.argv[1]), drives=1, volume_bytes=1000)
 library.append("CT/1.2/r1-1.tar", 5, lambda file: file.write(b"bytes"))
+library.append("CT/1.2/r2-1.tar", 999, lambda file: file.write(b"x" * 999))  # closes A00001
 """
 
 
@@ -142,6 +143,10 @@ def test_a_member_is_synced_before_it_is_named_and_its_name_before_success(tmp_p
     parents = [position("fsync", f"A00001{folder}>") for folder in ("", "/CT")]
     assert written < synced < renamed < folder
     assert max(parents) < renamed
+    line = position("write", "A00001/MEMBERS>", "CT/1.2/r1-1.tar")
+    assert line < position("fsync", "A00001/MEMBERS>") < renamed
+    index = position("fsync", "A00001/.INDEX.json.")
+    assert index < position("rename", "A00001/.INDEX.json.")
 
 
 SETTLE = """
@@ -514,8 +519,9 @@ def test_a_line_whose_member_was_never_named_does_not_count(tmp_path):
     (tmp_path / "A00001" / "CT" / "1" / "r2-1.tar").unlink()
     assert tape.volumes()[0].used_bytes == 300
     assert listed(tape) == ["CT/1/r1-1.tar"]
-    put(tape, "CT/1/r3-1.tar", b"x" * 700)
-    assert listed(tape) == ["CT/1/r1-1.tar", "CT/1/r3-1.tar"]
+    put(tape, "CT/1/r3-1.tar", b"x" * 400)
+    put(tape, "CT/1/r2-1.tar", b"x" * 300)
+    assert listed(tape) == ["CT/1/r1-1.tar", "CT/1/r3-1.tar", "CT/1/r2-1.tar"]
     assert tape.volumes()[0].used_bytes == 1000
 
 

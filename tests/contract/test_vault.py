@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -143,6 +144,23 @@ def test_it_is_called_what_the_settings_call_it(vault, written, tmp_path):
 def test_an_option_that_this_kind_does_not_have_is_refused(written, tmp_path):
     with pytest.raises(BadSpec, match=r"no option of .* is called 'colour'"):
         opened(written + "&colour=red", tmp_path)
+
+
+def test_the_settings_that_the_page_shows_can_be_read():
+    page = (ROOT / "docs" / "vaults.md").read_text()
+    (line,) = re.findall(r"^PACS_VAULTS=(.+)$", page, re.MULTILINE)
+    specs = [vault_setting.read(*each.split("=", 1)) for each in line.split(",")]
+    assert [(spec.kind, spec.is_required) for spec in specs] == [
+        ("tape", True),
+        ("disk", False),
+        ("s3", True),
+    ]
+
+
+def test_an_archive_without_an_object_store_does_not_hold_its_library(tmp_path):
+    code = f"{OPEN}\nprint('boto3' in sys.modules)"
+    writer = process(code, f"disk:{tmp_path / 'vault'}", tmp_path)
+    assert writer.communicate(timeout=30)[0] == "False\n"
 
 
 def test_what_was_appended_is_read_back(vault):
@@ -437,6 +455,34 @@ def test_what_ends_the_wait_for_a_writer_leaves_the_vault_usable(vault, make_vau
     vault.append(MEMBER, 5, interrupted)
     assert vault.find("CT/1.3/r1-1.tar") is None
     put(vault, "CT/1.3/r1-1.tar", b"bytes")
+
+
+def test_a_volume_that_becomes_suspect_while_a_writer_waits_for_it_is_not_written(
+    vault, make_vault
+):
+    waits = threading.Event()
+    labels = []
+
+    def other() -> None:
+        content = b"other"
+        labels.append(
+            make_vault().append(
+                "CT/1.2/r2-1.tar", len(content), lambda file: file.write(content), waits.set
+            )
+        )
+
+    thread = threading.Thread(target=other)
+
+    def write(file) -> None:
+        thread.start()
+        assert waits.wait(10)
+        vault.mark("A00001", VolumeState.SUSPECT)
+        file.write(b"first")
+
+    assert vault.append(MEMBER, 5, write) == "A00001"
+    thread.join(10)
+    assert labels == ["A00002"]
+    assert members(vault, "A00001") == [MEMBER]
 
 
 def test_many_writers_share_the_vault_without_loss(make_vault):
