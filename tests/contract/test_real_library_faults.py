@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from archive_node.vault.base import MediumFailed, VaultUnavailable
+from pacs_common import errors
 from tests.support.tape_stand_ins.use import ONE, THREE, TWO, get, members, put, states, use, volume
 
 QUICK = "0.4"  # seconds: how long a program may hang in these tests
@@ -68,9 +68,13 @@ def test_a_drive_is_used_again_once_an_operator_says_so(tar_rig):
         use(vault, "A00001")
     with pytest.raises(VaultUnavailable, match="every drive is out of use"):
         use(vault, "A00002")
+    assert "did not see volume A00001" in vault.drives_out_of_use()[1]
     tar_rig.mend("no-medium")
-    out_of_use(tar_rig, 1).unlink()
+    vault.use_drive_again(1)
+    assert vault.drives_out_of_use() == {}
     use(vault, "A00002")
+    with pytest.raises(errors.NotFound):
+        vault.use_drive_again(3)
 
 
 # Write protection and the end of the tape
@@ -264,10 +268,8 @@ def test_a_move_that_the_changer_cannot_make_is_told_and_changes_nothing(tar_rig
 def test_a_changer_that_hangs_is_killed_and_told(tar_rig):
     vault = tar_rig.vault(move_s=QUICK)
     tar_rig.fault("mtx-stuck")
-    began = time.monotonic()
     with pytest.raises(VaultUnavailable, match=r"changer cannot .* was killed"):
         vault.volumes()
-    assert time.monotonic() - began < 60
     assert hanging(tar_rig) == []
 
 

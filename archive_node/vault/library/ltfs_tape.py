@@ -107,7 +107,9 @@ class LtfsTape(Medium):
         return Entry(member, known + 1, size_bytes)
 
     def fetch(self, entry: Entry) -> IO[bytes]:
-        """Read the file whole, as a tape is best read."""
+        """Read the file whole, as a tape is best read, and from the tape: not from the cache."""
+        with _translated(), (self.folder / entry.name).open("rb") as cached:
+            os.posix_fadvise(cached.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         file = self._receive(self.folder / entry.name)
         there = file.seek(0, os.SEEK_END)
         if there != entry.size_bytes:

@@ -56,6 +56,7 @@ class RawTape(Medium):
 
     def read_label(self) -> dict[str, Any] | None:
         """Return the record of file 0."""
+        self._mt("setblk", 0)  # records as they are written: a fixed size would cut them up
         self._mt("rewind")
         try:
             with self._receive(self._drive.device, self._options.block_bytes) as file:

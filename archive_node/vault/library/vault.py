@@ -204,6 +204,19 @@ class ChangerLibrary(Vault):
             raise WrongVolume(f"{barcode or 'no barcode'} was inserted, {label} is wanted")
         self._shelf.insert(label, drive)
 
+    def drives_out_of_use(self) -> dict[int, str]:
+        """Return why drives are not used any more, by their number."""
+        drives = self._seating.drives()
+        return {drive.number: drive.out_of_use for drive in drives if drive.out_of_use}
+
+    def use_drive_again(self, number: int) -> None:
+        """Let a drive be used again, as an operator says; raises NotFound."""
+        for drive in self._seating.drives():
+            if drive.number == number:
+                drive.out_of_use_file.unlink(missing_ok=True)
+                return
+        raise errors.NotFound(f"{self.name} has no drive {number}")
+
     def _all_described(self, seen: Inventory) -> list[Volume]:
         labels = sorted(seen.labels() | set(self._notes.labels()))
         return [self._described(label, seen) for label in labels]

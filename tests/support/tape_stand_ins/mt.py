@@ -62,6 +62,8 @@ def act_on(bench: Bench, drive: int, device: str, act: str, count: int) -> None:
         return
     if bench.fault("mt-eio", drive) is not None:
         fail(device, IO_ERROR)
+    if act == "setblk":
+        return
     if act == "tell":
         tell(tape, *bench.position(drive))
     elif act == "offline":
