@@ -59,7 +59,9 @@ def read(env: Env) -> AlarmSetting:
             "Key of the HMAC-SHA256 in X-Argens-Signature of what is posted; empty: unsigned.",
         ),
         smtp_host=env.text("PACS_SMTP_HOST", "localhost", "The mail server."),
-        smtp_port=env.integer("PACS_SMTP_PORT", 25, "Its port.", low=1, high=65535),
+        smtp_port=env.integer(
+            "PACS_SMTP_PORT", 25, "The port of the mail server.", low=1, high=65535
+        ),
         smtp_user=env.text("PACS_SMTP_USER", "", "Login at the mail server; empty: none."),
         smtp_password=env.text("PACS_SMTP_PASSWORD", "", "Password at the mail server."),
         smtp_tls=_tls(

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from archive_node import library
 from archive_node.catalogue import doubt
 from archive_node.models import NodeState, Proof, StudyFacts
 from archive_node.ruling.conditions import day_of, folded
@@ -90,7 +91,7 @@ def keep(name: str, page: list[dict[str, Any]], now: datetime) -> list[StudyFact
             node=name, study_uid__in=uids, last_arrival_at__isnull=False
         ).values_list("study_uid", flat=True)
     )
-    _doubt_what_counts_anew(name, rows)
+    _look_for_proofs(name, rows)
     StudyFacts.objects.bulk_create(
         rows,
         update_conflicts=True,
@@ -112,13 +113,22 @@ def _note_gone(name: str, pass_began_at: datetime) -> None:
     gone.update(online=0, online_bytes=0)
 
 
-def _doubt_what_counts_anew(name: str, rows: list[StudyFacts]) -> None:
-    """Forget what was proven of studies whose revision fell (a node that was replaced)."""
+def _look_for_proofs(name: str, rows: list[StudyFacts]) -> None:
+    """Note which studies are proven as they are now; forget proofs of more than there is.
+
+    A revision that fell is of a node that was replaced.
+    """
     given = {row.study_uid: row.revision for row in rows}
     known = Proof.objects.filter(node=name, study_uid__in=given)
-    for study_uid, verified in known.values_list("study_uid", "revision"):
-        if given[study_uid] < verified:
+    proven: dict[str, set[str]] = {}
+    for study_uid, vault, revision in known.values_list("study_uid", "vault", "revision"):
+        if given[study_uid] < revision:
             doubt(name, study_uid)
+        elif given[study_uid] == revision:
+            proven.setdefault(study_uid, set()).add(vault)
+    required = set(library.required())
+    for row in rows:
+        row.is_proven = bool(required) and required <= proven.get(row.study_uid, set())
 
 
 def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:
@@ -149,7 +159,6 @@ def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:
         quarantined=int(facts["quarantined"]),
         incomplete=bool(facts.get("incomplete", False)),
         held=bool(facts.get("held", False)),
-        is_proven=False,  # until the proofs of its revision are looked for
         seen_at=now,
         first_seen_at=now,  # kept where the row is there already
     )

@@ -124,11 +124,9 @@ def _watch_lost_copies() -> None:
 
 
 def _lost(node: str, study_uid: str) -> int:
-    """Return how many instances of a study only bad copies hold, if some of it is away."""
-    away = StudyFacts.objects.filter(
-        node=node, study_uid=study_uid, online__lt=F("instances")
-    ).exists()
-    if not away:
+    """Return how many instances of a study only bad copies hold, unless its node has all of it."""
+    known = StudyFacts.objects.filter(node=node, study_uid=study_uid, online__gt=0)
+    if known.filter(online__gte=F("instances")).exists():
         return 0
     rows = CopiedInstance.objects.filter(copy__node=node, copy__study_uid=study_uid)
     keys = ("sop_instance_uid", "stored_sha256")
