@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO, Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from archive_node.steps.reading import manifest_of, open_member, proven, warmed
 from archive_node.steps.receipts import receipt
 from archive_node.steps.refilling import NOTHING, Lost, age_of
 from archive_node.steps.suspicion import suspect
-from archive_node.steps.whereabouts import Place, Whereabouts
+from archive_node.steps.whereabouts import Place, Readiness, Whereabouts
 from archive_node.vault.base import MediumFailed, MountedVolume, Thawing, wait_quietly
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
@@ -42,7 +43,11 @@ class Account:
 
 
 class Refill:
-    """Brings what `studies` lack, each member once, in the order of the tape."""
+    """Brings what `studies` lack, each member once, in the order of the tape.
+
+    A study's newest records come before its first file, wherever they lie: nobody shall see it
+    under a name that was corrected long ago.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Refill:
         self._studies = {study.study_uid: study for study in studies}
         self._told = dict.fromkeys(self._studies, NOTHING)  # up to which records
         self._over: dict[Place, str] = {}
+        self._tried: set[int] = set()  # copies
         self._why: dict[str, str] = {}
 
     def run(self) -> None:
@@ -68,26 +74,46 @@ class Refill:
 
     def _next_place(self) -> Place | None:
         where = Whereabouts()
-        places = {Place.of(row) for row in self._lacking()}
-        places |= {Place.of_copy(copy) for copy in self._untold()}
-        places -= set(self._over)
-        for place in {place for place in places if where.readiness(place) is None}:
+        records: dict[Place, datetime] = {}
+        for copy in self._untold():
+            place = Place.of_copy(copy)
+            records[place] = max(copy.written_at, records.get(place, copy.written_at))
+        files = {Place.of(row) for row in self._lacking()}
+        for place in {one for one in files | set(records) if where.readiness(one) is None}:
             self._over[place] = where.absence(place)
-        return where.best(places - set(self._over))
+        return self._newest(where, records) or where.best(files - set(self._over))
 
-    def _lacking(self) -> Iterator[CopiedInstance]:
-        for study in self._studies.values():
-            for rows in study.copies.values():
-                yield from rows
+    def _newest(self, where: Whereabouts, records: dict[Place, datetime]) -> Place | None:
+        """Return the volume that was written last: what it tells lets older ones be read once."""
+        ranked = [
+            (max(where.readiness(place) or 0, Readiness.IN_LIBRARY), -at.timestamp(), place)
+            for place, at in records.items()
+            if place not in self._over
+        ]
+        return min(ranked)[2] if ranked else None
 
     def _untold(self) -> Iterator[Copy]:
-        """Yield the members with the newest records of studies, as long as no node has them."""
+        """Yield the members with the newest records of studies that their node does not have."""
         for study in self._studies.values():
-            if self._told[study.study_uid] < study.newest_records:
-                yield from (c for c in study.records if age_of(c) == study.newest_records)
+            yield from self._untold_of(study)
+
+    def _untold_of(self, study: Lost) -> list[Copy]:
+        if self._told[study.study_uid] >= study.newest_records:
+            return []
+        newest = (copy for copy in study.records if age_of(copy) == study.newest_records)
+        return [copy for copy in newest if self._is_left(copy)]
+
+    def _lacking(self) -> Iterator[CopiedInstance]:
+        """Yield the copies that are left of what a node lacks, of studies whose turn it is."""
+        for study in self._studies.values():
+            if not self._untold_of(study):
+                for rows in study.copies.values():
+                    yield from (row for row in rows if self._is_left(row.copy))
+
+    def _is_left(self, copy: Copy) -> bool:
+        return copy.id not in self._tried and Place.of_copy(copy) not in self._over
 
     def _visit(self, place: Place) -> None:
-        self._over[place] = f"volume {place.label} of {place.vault} did not have it"
         try:
             with warmed(place, wait_quietly) as mounted:
                 self._bring_all(mounted, place)
@@ -103,22 +129,32 @@ class Refill:
         order = {name: number for number, name in enumerate(mounted.members())}
         rows: dict[int, list[CopiedInstance]] = {}
         copies = {copy.id: copy for copy in self._untold() if Place.of_copy(copy) == place}
-        for row in self._lacking():
-            if Place.of(row) == place:
-                rows.setdefault(row.copy_id, []).append(row)
-                copies[row.copy_id] = row.copy
+        for study in self._studies.values():
+            for row in (row for some in study.copies.values() for row in some):
+                if Place.of(row) == place and row.copy_id not in self._tried:
+                    rows.setdefault(row.copy_id, []).append(row)
+                    copies[row.copy_id] = row.copy
         for copy in sorted(copies.values(), key=lambda one: order.get(one.member, len(order))):
-            self._bring(mounted, copy, sorted(rows.get(copy.id, []), key=lambda row: row.offset))
+            study = self._studies[copy.study_uid]
+            for newest in [one for one in self._untold_of(study) if one.id != copy.id]:
+                if Place.of_copy(newest) == place:
+                    self._bring(mounted, newest, [])
+            if copy in (untold := self._untold_of(study)) or not untold:
+                some = sorted(rows.get(copy.id, []), key=lambda row: row.offset)
+                self._bring(mounted, copy, some)
+                self._tried.add(copy.id)
 
     def _bring(self, mounted: MountedVolume, copy: Copy, rows: list[CopiedInstance]) -> None:
         """Tell the node the records of one member, then give it what it lacks of the files."""
         study = self._studies[copy.study_uid]
         lacking = [row for row in rows if _key(row) in study.copies]
-        if not lacking and self._told[study.study_uid] >= age_of(copy):
+        is_told = self._told[study.study_uid] >= age_of(copy)
+        if not lacking and is_told:
             return
         try:
             with open_member(mounted, copy.vault, copy.member) as file:
-                self._tell(study, copy, manifest_of(file, copy))
+                if not is_told:
+                    self._tell(study, copy, manifest_of(file, copy))
                 for row in lacking:
                     self._send(study, file, row)
         except Thawing as error:  # the store was asked: go on, so that all is asked for at once
@@ -171,7 +207,7 @@ class Refill:
         uid = study.study_uid
         if study.copies:
             (sop_uid, _), rows = next(iter(study.copies.items()))
-            why = self._why.get(uid) or self._over[Place.of(rows[0])]
+            why = self._why.get(uid) or self._over.get(Place.of(rows[0]), "not read")
             self._account.problems[uid] = f"{len(study.copies)} instances, first {sop_uid}: {why}"
             return
         self._account.studies += 1

@@ -107,6 +107,37 @@ def test_each_volume_is_mounted_once(full, vault, archive, tmp_path, capsys, mon
         assert served.online(STUDY) == full.online(STUDY)
 
 
+def test_the_newest_records_come_before_any_file_wherever_they_lie(
+    head, vault, archive, tmp_path, capsys
+):
+    """Else a corrected exam would show its old name until the next tape is in."""
+    copied(STUDY, "vault-1")
+    head.arrive(OLD, f"{OLD}.1", unlike(1))
+    copied(OLD, "vault-1")
+    on_another_volume(vault)
+    head.studies[STUDY].journal.append({"kind": "corrected", "why": "wrong entry"})
+    head.studies[STUDY].revision += 1
+    assert copied(STUDY, "vault-1").volume == "A00002"
+    with serving(NodeStandIn("CT", tmp_path / "new-ct", tmp_path / "trust")) as served:
+        served.disk = dict(PLENTY)
+        archive(nodes={"CT": served.url})
+        seen = []
+        real = served.restore
+        served.restore = lambda uid, *about: (
+            seen.append((uid, len(served.studies[uid].journal))) or real(uid, *about)
+        )
+        restore(capsys)
+        assert served.online(STUDY) == head.online(STUDY)
+    assert {count for uid, count in seen if uid == STUDY} == {1}
+
+
+def test_where_the_newest_records_cannot_be_read_the_files_come_all_the_same(full, empty, capsys):
+    member_file(Copy.objects.get(study_uid=STUDY, instances=0)).unlink()
+    out = restore(capsys, code=1)
+    assert f"{STUDY}: its newest records" in out
+    assert len(empty.online(STUDY)) == 3
+
+
 def test_what_was_evicted_stays_evicted(full, empty, archive, capsys):
     evicted(full, archive, empty, OLD)
     out = restore(capsys)
