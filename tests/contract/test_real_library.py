@@ -10,7 +10,6 @@ import pytest
 
 from archive_node.vault.base import NeedsOperator, VaultFull, WrongVolume
 from archive_node.vault.library import inventory
-from archive_node.vault_setting import BadSpec
 from pacs_common import errors
 from tests.support.services import require
 from tests.support.tape_stand_ins.use import ONE, TWO, get, members, put, states, use, volume
@@ -311,32 +310,3 @@ def test_nothing_is_written_into_the_folder_beneath_a_mount(ltfs_rig):
     assert states(vault)["A00002"] == "suspect"
     beneath = ltfs_rig.state_dir / "vault-1" / "mounts" / "2"
     assert [path.name for path in beneath.iterdir()] == ["NOT-MOUNTED"]
-
-
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"drives": ""}, "drives of vault-1 are its devices"),
-        ({"drives": "/dev/nst0|/dev/nst0"}, "drives of vault-1"),
-        ({"mode": "zip"}, "mode of vault-1"),
-        ({"colour": "red"}, "no option of library is called 'colour'"),
-        ({"mtx": "mtx '"}, "mtx of vault-1"),
-        ({"mtx": " "}, "mtx of vault-1 is a command"),
-        ({"stuck_s": "soon"}, "stuck_s of vault-1"),
-        ({"block": "1"}, "block of vault-1"),
-    ],
-)
-def test_nonsense_in_the_settings_is_refused(tar_rig, options, told):
-    with pytest.raises(BadSpec, match=told):
-        tar_rig.vault(**options)
-
-
-def test_a_vault_keeps_its_notes_when_it_is_renamed(tar_rig):
-    vault = tar_rig.vault()
-    put(vault, ONE, b"bytes")
-    renamed = tar_rig.vault(new=False, name="onsite")
-    assert (renamed.name, renamed.library_id) == ("onsite", vault.library_id)
-    assert renamed.find(ONE) == "A00001"
