@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+import threading
 
 import pytest
 
-from archive_node.vault.base import NeedsOperator, VaultFull, WrongVolume
+from archive_node.vault.base import NeedsOperator, VaultFull, VolumeState, WrongVolume
 from archive_node.vault.library import inventory
 from pacs_common import errors
 from tests.support.services import require
@@ -113,6 +114,24 @@ def test_a_tape_whose_slot_was_filled_by_hand_goes_to_a_free_one(tar_rig):
     use(vault, "A00002")
     assert "unload 3 0" in moves(tar_rig)
     assert volume(vault, "A00001").slot == 3
+
+
+def test_a_volume_that_became_suspect_while_a_writer_waited_for_it_is_not_written(tar_rig):
+    vault, waits = tar_rig.vault(), threading.Event()
+    put(vault, ONE, b"bytes")
+    labels = []
+
+    def write() -> None:
+        other = tar_rig.vault()
+        labels.append(other.append(TWO, 5, lambda file: file.write(b"bytes"), waits.set))
+
+    thread = threading.Thread(target=write)
+    with vault.warm("A00001"):
+        thread.start()
+        assert waits.wait(30)
+        vault.mark("A00001", VolumeState.SUSPECT)
+    thread.join()
+    assert labels == ["A00002"]
 
 
 # Labels
