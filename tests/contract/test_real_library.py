@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+import threading
 
 import pytest
 
-from archive_node.vault.base import NeedsOperator, VaultFull, WrongVolume
+from archive_node.vault.base import NeedsOperator, VaultFull, VolumeState, WrongVolume
 from archive_node.vault.library import inventory
-from archive_node.vault_setting import BadSpec
 from pacs_common import errors
 from tests.support.services import require
 from tests.support.tape_stand_ins.use import ONE, TWO, get, members, put, states, use, volume
@@ -114,6 +114,24 @@ def test_a_tape_whose_slot_was_filled_by_hand_goes_to_a_free_one(tar_rig):
     use(vault, "A00002")
     assert "unload 3 0" in moves(tar_rig)
     assert volume(vault, "A00001").slot == 3
+
+
+def test_a_volume_that_became_suspect_while_a_writer_waited_for_it_is_not_written(tar_rig):
+    vault, waits = tar_rig.vault(), threading.Event()
+    put(vault, ONE, b"bytes")
+    labels = []
+
+    def write() -> None:
+        other = tar_rig.vault()
+        labels.append(other.append(TWO, 5, lambda file: file.write(b"bytes"), waits.set))
+
+    thread = threading.Thread(target=write)
+    with vault.warm("A00001"):
+        thread.start()
+        assert waits.wait(30)
+        vault.mark("A00001", VolumeState.SUSPECT)
+    thread.join()
+    assert labels == ["A00002"]
 
 
 # Labels
@@ -311,32 +329,3 @@ def test_nothing_is_written_into_the_folder_beneath_a_mount(ltfs_rig):
     assert states(vault)["A00002"] == "suspect"
     beneath = ltfs_rig.state_dir / "vault-1" / "mounts" / "2"
     assert [path.name for path in beneath.iterdir()] == ["NOT-MOUNTED"]
-
-
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"drives": ""}, "drives of vault-1 are its devices"),
-        ({"drives": "/dev/nst0|/dev/nst0"}, "drives of vault-1"),
-        ({"mode": "zip"}, "mode of vault-1"),
-        ({"colour": "red"}, "no option of library is called 'colour'"),
-        ({"mtx": "mtx '"}, "mtx of vault-1"),
-        ({"mtx": " "}, "mtx of vault-1 is a command"),
-        ({"stuck_s": "soon"}, "stuck_s of vault-1"),
-        ({"block": "1"}, "block of vault-1"),
-    ],
-)
-def test_nonsense_in_the_settings_is_refused(tar_rig, options, told):
-    with pytest.raises(BadSpec, match=told):
-        tar_rig.vault(**options)
-
-
-def test_a_vault_keeps_its_notes_when_it_is_renamed(tar_rig):
-    vault = tar_rig.vault()
-    put(vault, ONE, b"bytes")
-    renamed = tar_rig.vault(new=False, name="onsite")
-    assert (renamed.name, renamed.library_id) == ("onsite", vault.library_id)
-    assert renamed.find(ONE) == "A00001"

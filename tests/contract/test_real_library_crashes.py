@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -89,16 +90,19 @@ def test_a_killed_writer_loses_nothing_and_leaves_no_half_member(rig, moment):
     assert get(vault, "A00001", ONE) == b"before"
 
 
-def test_a_program_that_outlives_its_worker_keeps_the_drive(tar_rig):
-    """Otherwise two programs would wind one tape."""
+@pytest.mark.parametrize(
+    ("fault", "program"), [("write-stuck", "dd.py"), ("mt-stuck", "mt.py"), ("mtx-stuck", "mtx.py")]
+)
+def test_a_program_that_outlives_its_worker_keeps_the_drive(tar_rig, fault, program):
+    """Otherwise two programs would wind one tape, or move one robot."""
     vault = tar_rig.vault()
     put(vault, ONE, b"bytes")
-    tar_rig.fault("write-stuck", "2048")
+    tar_rig.fault(fault, "2048")
     worker = subprocess.Popen([sys.executable, "-c", WRITE, str(tar_rig.root)], cwd=ROOT)
-    orphan = wait_for_writer(tar_rig)
+    orphan = wait_for(tar_rig, program)
     worker.kill()
     worker.wait()
-    tar_rig.mend("write-stuck")
+    tar_rig.mend(fault)
 
     def give_up() -> None:
         raise TimeoutError
@@ -111,19 +115,21 @@ def test_a_program_that_outlives_its_worker_keeps_the_drive(tar_rig):
     assert get(vault, "A00001", TWO) == b"bytes"
 
 
-def wait_for_writer(rig) -> int:
-    """Return the program that writes to a tape of this library, once it does."""
-    deadline = time.monotonic() + 30
+def wait_for(rig, program: str) -> int:
+    """Return the program of this library that hangs, once it does."""
+    deadline, seen = time.monotonic() + 30, Counter()
     while time.monotonic() < deadline:
         for entry in filter(str.isdigit, os.listdir("/proc")):
             try:
-                words = Path("/proc", entry, "cmdline").read_text().split("\0")
+                line = Path("/proc", entry, "cmdline").read_text()
             except OSError:
                 continue
-            if f"of={rig.root}/nst0" in words and (rig.tape("A00001") / "file2").exists():
-                return int(entry)
-        time.sleep(0.02)
-    raise AssertionError("nothing was written")
+            if str(rig.root) in line and f"/{program}\0" in line:
+                seen[entry] += 1
+                if seen[entry] > 20:  # looks: one that does not hang is gone by then
+                    return int(entry)
+        time.sleep(0.05)
+    raise AssertionError(f"{program} does not hang")
 
 
 def lose_notes(rig) -> None:

@@ -23,6 +23,8 @@ _WRITE = {
 }
 _TIMES_S = {"move_s": 600, "wind_s": 900, "load_s": 300, "mount_s": 1800, "stuck_s": 600}
 _MEMBER_LEAST_BYTES = 1000
+_OTHERS = ("drives", "mode", "volume", "block", "mounts", "id", "changer", "write")
+NAMES = {*_OTHERS, *_COMMANDS, *_TIMES_S}
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class LibraryOptions:
 
 def read(spec: VaultSpec, defaults: VaultDefaults) -> LibraryOptions:
     """Return the options of a `library:` vault; raises BadSpec."""
-    names = {*_COMMANDS, "write", *_TIMES_S}
-    spec.only("drives", "mode", "volume", "block", "mounts", "id", "changer", *names)
+    spec.only(*NAMES)
     mode = spec.text("mode", "tar")
     if mode not in MODES:
         raise BadSpec(f"mode of {spec.name} is one of {', '.join(MODES)}")

@@ -166,7 +166,8 @@ class ChangerLibrary(Vault):
                         suppress(NeedsOperator),  # it was taken out since: there is another one
                         self.warm(self._writable(), waiting) as tape,
                     ):
-                        if tape.append(member, size_bytes, source):
+                        is_marked = bool(self._notes.volume(tape.label).mark)  # while it waited
+                        if not is_marked and tape.append(member, size_bytes, source):
                             return tape.label
 
     def find(self, member: str) -> str | None:
