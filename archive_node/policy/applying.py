@@ -9,6 +9,7 @@ from archive_node import library
 from archive_node.models import Job
 from archive_node.policy import selection
 from archive_node.policy.evictions import usable_bytes
+from archive_node.policy.relief import under_way_bytes
 from archive_node.policy.requests import RULE, request_all
 from archive_node.policy.rules import COPY, RECALL, Rules, excess_bytes
 
@@ -33,6 +34,7 @@ def copy_what_is_quiet(node: str, asked: Rules) -> None:
 def recall_by_rules(node: str, disk: dict[str, Any], asked: Rules) -> None:
     """Ask for what rules want back while the disk has room below its high watermark."""
     usable, free = usable_bytes(disk)
+    free -= under_way_bytes(node)
     for rule in asked.rules:
         if rule.action != RECALL:
             continue

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from archive_node.models import Job, NodeState, StudyFacts
@@ -28,10 +31,13 @@ def make_room(node: str, size_bytes: int) -> bool:
 
 def wanted_bytes(node: str) -> int:
     """Return the bytes of the recalls that wait for space on a node."""
-    uids = _waiting(node).values("study_uid")
-    rows = StudyFacts.objects.filter(node=node, study_uid__in=uids)
-    return sum(
-        max(0, size - there) for size, there in rows.values_list("size_bytes", "online_bytes")
+    return _lacking_bytes(node, _waiting(node))
+
+
+def under_way_bytes(node: str) -> int:
+    """Return the bytes of all recalls to a node that have not ended."""
+    return _lacking_bytes(
+        node, Job.objects.filter(kind=Job.Kind.RECALL, node=node, state__in=Job.OPEN)
     )
 
 
@@ -51,7 +57,13 @@ def wake(node: str, free_bytes: int) -> int:
     return woken
 
 
-def _waiting(node: str):
+def _lacking_bytes(node: str, recalls: QuerySet[Job]) -> int:
+    rows = StudyFacts.objects.filter(node=node, study_uid__in=recalls.values("study_uid"))
+    sizes = rows.values_list("size_bytes", "online_bytes")
+    return sum(max(0, size - there) for size, there in sizes)
+
+
+def _waiting(node: str) -> QuerySet[Job]:
     return Job.objects.filter(
         kind=Job.Kind.RECALL, node=node, state=Job.State.WAITING, waits_for=f"space on {node}"
     )
@@ -65,7 +77,7 @@ def _queued(job: Job) -> int:
         )
 
 
-def consider(node: str, disk: dict, asked: Rules) -> None:
+def consider(node: str, disk: dict[str, Any], asked: Rules) -> None:
     """List what shall go for the watermarks, and for the recalls that wait; wake these."""
     evictions.consider(node, disk, asked, besides_bytes=wanted_bytes(node))
     wake(node, evictions.usable_bytes(disk)[1])

@@ -311,7 +311,11 @@ def test_the_status_tells_what_may_go_what_may_not_and_when_a_disk_is_full(today
     assert (ct["evictable_bytes"], ct["unproven_bytes"], ct["held_bytes"]) == (3000, 6000, 3000)
     days = timezone.datetime.fromisoformat(ct["full_at"]) - timezone.now()
     assert timedelta(days=1.99) < days <= timedelta(days=2)
-    operator.post("/api/rules", RULE | {"action": "hold"})
+    rule = operator.post("/api/rules", RULE | {"action": "recall"}).json()["rule"]
+    scan_all()
+    ct = operator.get("/api/status").json()["nodes"][0]
+    assert (ct["evictable_bytes"], ct["held_bytes"]) == (0, 3000)
+    operator.put(f"/api/rules/{rule['id']}", RULE | {"action": "hold"})
     scan_all()
     ct = operator.get("/api/status").json()["nodes"][0]
     assert (ct["evictable_bytes"], ct["held_bytes"]) == (0, 12_000)

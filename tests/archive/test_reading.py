@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from archive_node.models import Job, NodeState, StudyFacts
+from archive_node.catalogue import mark_bad
+from archive_node.models import Copy, Job, NodeState, StudyFacts
 from archive_node.one_at_a_time import alone
 from archive_node.policy import priors, reading, scan
 from archive_node.policy.scan import scan_all
@@ -169,3 +170,15 @@ def test_a_scan_makes_no_more_copies_than_can_be_overseen(today, vault, monkeypa
         assert Job.objects.filter(kind="copy").count() == asked
     oldest = Job.objects.order_by("id").first()
     assert oldest.study_uid == "7.0"
+
+
+def test_what_was_proven_or_doubted_since_counts_though_the_node_tells_nothing_new(today, vault):
+    fill(today, 1)
+    read_now(today)
+    run_all()
+    assert read_now(today) == []
+    assert StudyFacts.objects.get().is_proven
+    mark_bad(Copy.objects.get(), "a bit flipped")
+    assert read_now(today) == []
+    assert not StudyFacts.objects.get().is_proven
+    assert Job.objects.filter(kind="copy", state="queued").count() == 1
