@@ -107,8 +107,9 @@ def test_each_volume_is_mounted_once(full, vault, archive, tmp_path, capsys, mon
         assert served.online(STUDY) == full.online(STUDY)
 
 
+@pytest.mark.parametrize("state", [None, VolumeState.SUSPECT], ids=["ready", "read last"])
 def test_the_newest_records_come_before_any_file_wherever_they_lie(
-    head, vault, archive, tmp_path, capsys
+    head, vault, archive, tmp_path, capsys, state
 ):
     """Else a corrected exam would show its old name until the next tape is in."""
     copied(STUDY, "vault-1")
@@ -118,6 +119,8 @@ def test_the_newest_records_come_before_any_file_wherever_they_lie(
     head.studies[STUDY].journal.append({"kind": "corrected", "why": "wrong entry"})
     head.studies[STUDY].revision += 1
     assert copied(STUDY, "vault-1").volume == "A00002"
+    if state is not None:
+        marked(vault, "A00002", state)
     with serving(NodeStandIn("CT", tmp_path / "new-ct", tmp_path / "trust")) as served:
         served.disk = dict(PLENTY)
         archive(nodes={"CT": served.url})
