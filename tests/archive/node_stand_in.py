@@ -216,7 +216,8 @@ class Handler(BaseHTTPRequestHandler):
             status, answer = error.http_status, errors.problem(error)
         raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         if isinstance(answer, bytes) and self.node.delay_s:
-            threading.Event().wait(self.node.delay_s)
+            files = 1 + address.query.count(",") + address.query.count("%2C")
+            threading.Event().wait(self.node.delay_s * files)
         self.send_response(status)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
@@ -253,6 +254,7 @@ class Handler(BaseHTTPRequestHandler):
         made = io.BytesIO()
         with tarfile.open(fileobj=made, mode="w") as tar:
             for uid in uids:
+                self.node.calls.append(f"GET /api/custody/studies/{study.uid}/instances/{uid}")
                 if not study.instances[uid].online:
                     raise errors.NotOnline("evicted")
                 tar.add(study.instances[uid].file, f"{uid}.dcm")
