@@ -62,6 +62,7 @@ class Study:
     last_arrival_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     last_access_at: datetime | None = None
     journal: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)  # in quarantine
 
     def facts(self) -> dict[str, Any]:
         online = [one for one in self.instances.values() if one.online]
@@ -238,7 +239,9 @@ class Handler(BaseHTTPRequestHandler):
                 ticket.require("custody.read", uid)
                 study = self._study(uid)
                 found = [one.as_json() for one in study.instances.values()]
-                return 200, study.facts() | {"instances": found, "journal": study.journal}
+                more = {"quarantined": study.waiting} if study.waiting else {}
+                told = {"instances": found, "journal": study.journal}
+                return 200, study.facts() | told | more
             case ["api", "custody", "studies", uid, "files"] if self.node.gives_many:
                 ticket.require("custody.read", uid)
                 return 200, self._tar(self._study(uid), query["instances"][0].split(","))
