@@ -240,7 +240,7 @@ def _facts(copy: Copy, study: dict[str, Any]) -> StudyFacts:
     patient = study.get("patient_key") or {}
     told: dict[str, Any] = {name: (study.get(name) or "")[:most] for name, most in _TEXTS.items()}
     told |= {name: "\\".join(study.get(name) or [])[:200] for name in _LISTS}
-    told |= {name: int(study.get(name) or 0) for name in _NUMBERS}
+    told |= {name: _count(study.get(name)) for name in _NUMBERS}
     told |= {name: bool(study.get(name)) for name in _FLAGS}
     told |= {name: _moment(study.get(name)) for name in _MOMENTS}
     return StudyFacts(
@@ -251,6 +251,11 @@ def _facts(copy: Copy, study: dict[str, Any]) -> StudyFacts:
         revision=copy.revision,
         **told,
     )
+
+
+def _count(told: Any) -> int:
+    """Return a number that is told, or how many are told of."""
+    return len(told) if isinstance(told, list) else int(told or 0)
 
 
 def _moment(text: str | None) -> datetime | None:

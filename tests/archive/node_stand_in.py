@@ -64,6 +64,7 @@ class Study:
     last_access_at: datetime | None = None
     journal: list[dict[str, Any]] = field(default_factory=list)
     holds: list[dict[str, str]] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)  # in quarantine
 
     def facts(self) -> dict[str, Any]:
         online = [one for one in self.instances.values() if one.online]
@@ -270,7 +271,8 @@ class Handler(BaseHTTPRequestHandler):
             status, answer = error.http_status, errors.problem(error)
         raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         if isinstance(answer, bytes) and self.node.delay_s:
-            threading.Event().wait(self.node.delay_s)
+            files = 1 + address.query.count(",") + address.query.count("%2C")
+            threading.Event().wait(self.node.delay_s * files)
         self.send_response(status)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
@@ -291,7 +293,9 @@ class Handler(BaseHTTPRequestHandler):
                 ticket.require("custody.read", uid)
                 study = self._study(uid)
                 found = [one.as_json() for one in study.instances.values()]
-                return 200, study.facts() | {"instances": found, "journal": study.journal}
+                more = {"quarantined": study.waiting} if study.waiting else {}
+                told = {"instances": found, "journal": study.journal}
+                return 200, study.facts() | told | more
             case ["api", "custody", "studies", uid, "files"] if self.node.gives_many:
                 ticket.require("custody.read", uid)
                 return 200, self._tar(self._study(uid), query["instances"][0].split(","))
@@ -307,6 +311,7 @@ class Handler(BaseHTTPRequestHandler):
         made = io.BytesIO()
         with tarfile.open(fileobj=made, mode="w") as tar:
             for uid in uids:
+                self.node.calls.append(f"GET /api/custody/studies/{study.uid}/instances/{uid}")
                 if not study.instances[uid].online:
                     raise errors.NotOnline("evicted")
                 tar.add(study.instances[uid].file, f"{uid}.dcm")

@@ -230,6 +230,15 @@ def test_what_a_scan_saw_stands_above_what_a_volume_tells(kept):
     assert StudyFacts.objects.get(study_uid=STUDY).description == "as seen"
 
 
+def test_what_waits_in_quarantine_is_counted(kept):
+    kept.studies[STUDY].waiting = [{"uid": "1.2.3.1"}, {"uid": "1.2.3.2"}]
+    kept.arrive(STUDY, "1.2.3.10", unlike(10))
+    copy_everything()
+    lose_the_catalogue()
+    rebuild()
+    assert StudyFacts.objects.get(study_uid=STUDY).quarantined == 2
+
+
 def test_a_retired_volume_is_not_read(kept, monkeypatch):
     real = TapeLibrary.volumes
     monkeypatch.setattr(

@@ -260,7 +260,6 @@ def test_many_instances_come_in_one_answer(two_vaults):
         two_vaults.arrive(STUDY, f"1.2.3.{number}", unlike(number, 700))
     assert copied_to("onsite").state == "done"
     assert two_vaults.called(f"GET /api/custody/studies/{STUDY}/files") == 3
-    assert two_vaults.called(f"GET /api/custody/studies/{STUDY}/instances") == 0
 
 
 def test_a_node_that_gives_files_one_by_one_alone_is_copied_so(two_vaults):

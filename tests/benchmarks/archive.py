@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +209,7 @@ def measure_scan(options: argparse.Namespace) -> None:
 
 def _invent(studies: int) -> None:
     """Fill a catalogue: all quiet and proven, but for one in 100,000."""
-    from datetime import timedelta
-
+    from django.db import transaction
     from django.utils import timezone
 
     from archive_node.models import NodeState, Proof, StudyFacts
@@ -217,32 +217,42 @@ def _invent(studies: int) -> None:
     now = timezone.now()
     began = time.perf_counter()
     NodeState.objects.update_or_create(name="CT")
-    for first in range(0, studies, 5000):
-        numbers = range(first, min(first + 5000, studies))
-        arrived = [now - timedelta(days=1 + number % 3000) for number in numbers]
-        StudyFacts.objects.bulk_create(
-            [
-                StudyFacts(
-                    node="CT", study_uid=f"1.9.{number}", patient_issuer="FREJUS",
-                    patient_id=str(number // 3), modalities="CT", study_date="20200101",
-                    description="Crâne sans injection", instances=60, online=60,
-                    size_bytes=30_000_000, online_bytes=30_000_000, revision=60,
-                    last_arrival_at=at, last_access_at=at, digests_ready=True, seen_at=now,
-                    first_seen_at=at,
-                )
-                for number, at in zip(numbers, arrived, strict=True)
-            ],
-            batch_size=500,
-        )  # fmt: skip
-        Proof.objects.bulk_create(
-            [
-                Proof(node="CT", study_uid=f"1.9.{number}", vault="vault-1", revision=60)
-                for number in numbers
-                if number % 100_000
-            ],
-            batch_size=500,
-        )
+    for first in range(0, studies, 20_000):
+        numbers = range(first, min(first + 20_000, studies))
+        proofs = [
+            Proof(node="CT", study_uid=f"1.9.{number}", vault="vault-1", revision=60)
+            for number in numbers
+            if number % 100_000
+        ]
+        with transaction.atomic():
+            facts = [StudyFacts(**_invented(number, now)) for number in numbers]
+            StudyFacts.objects.bulk_create(facts, batch_size=500)
+            Proof.objects.bulk_create(proofs, batch_size=500)
     print(f"scan: {studies} studies invented in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def _invented(number: int, now: datetime) -> dict[str, Any]:
+    """Return the facts of one study."""
+    used_at = now - timedelta(days=1 + number % 3000)
+    return {
+        "node": "CT",
+        "study_uid": f"1.9.{number}",
+        "patient_issuer": "FREJUS",
+        "patient_id": str(number // 3),
+        "modalities": "CT",
+        "study_date": "20200101",
+        "description": "Crâne sans injection",
+        "instances": 60,
+        "online": 60,
+        "size_bytes": 30_000_000,
+        "online_bytes": 30_000_000,
+        "revision": 60,
+        "last_arrival_at": used_at,
+        "last_access_at": used_at,
+        "digests_ready": True,
+        "seen_at": now,
+        "first_seen_at": used_at,
+    }
 
 
 def _run(kind: str, node: Peer) -> Any:
