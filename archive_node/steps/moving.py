@@ -16,7 +16,7 @@ from archive_node import library
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
 from archive_node.steps.alone import EVACUATED
-from archive_node.steps.reading import checked, medium, warmed
+from archive_node.steps.reading import checked, medium, readable, warmed
 from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import Work
 from archive_node.vault import volume
@@ -50,8 +50,9 @@ def staged(work: Work, copy: Copy, source: IO[bytes]) -> Moving:
             file.write(chunk)
     with target.open("rb") as file:
         volume.read_manifest(file)
+        member = readable(file, copy)
         for row in copy.contents.select_related("copy").order_by("offset"):
-            for _ in checked(file, row):
+            for _ in checked(member, row):
                 pass
     return Moving(copy, target, sha256.hexdigest(), target.stat().st_size)
 

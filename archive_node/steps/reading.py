@@ -10,8 +10,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from django.conf import settings
+
 from archive_node import library
 from archive_node.models import CopiedInstance, Copy
+from archive_node.steps import copies
 from archive_node.steps.whereabouts import Place
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume, Waiting
@@ -56,39 +59,45 @@ def open_member(mounted: MountedVolume, vault: str, member: str) -> IO[bytes]:
 def manifest_of(file: IO[bytes], copy: Copy) -> dict[str, Any]:
     """Return a member's manifest; raises Damaged or MediumFailed."""
     with medium(copy.vault, copy.volume):
-        return volume.read_manifest(file)
+        return volume.read_manifest(file, copy.member, settings.ARCHIVE.keys)
+
+
+def readable(file: IO[bytes], copy: Copy) -> volume.OpenMember:
+    """Return a member for reading its instances.
+
+    Once for all of them: the manifest of an encrypted one is at its beginning. Raises Damaged,
+    KeyMissing or MediumFailed.
+    """
+    with medium(copy.vault, copy.volume):
+        return copies.opened(file, copy)
 
 
 @contextmanager
-def proven(file: IO[bytes], row: CopiedInstance, home: Path) -> Iterator[IO[bytes]]:
+def proven(member: volume.OpenMember, row: CopiedInstance, home: Path) -> Iterator[IO[bytes]]:
     """Yield one instance's bytes, read once and equal to its digest: in memory or below `home`.
 
     Raises Damaged where they are not what was verified, MediumFailed where they cannot be read.
     """
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(home)) as spool:
-        for chunk in checked(file, row):
+        for chunk in checked(member, row):
             spool.write(chunk)
         spool.seek(0)
         yield spool
 
 
-def checked(file: IO[bytes], row: CopiedInstance) -> Iterator[bytes]:
+def checked(member: volume.OpenMember, row: CopiedInstance) -> Iterator[bytes]:
     """Yield one instance's bytes; raises Damaged at their end where they are not its own.
 
     Raises MediumFailed where they cannot be read.
     """
     sha256 = hashlib.sha256()
-    chunks = _content(file, row)
+    chunks = copies.content(member, row)
     while chunk := _next(chunks, row):
         sha256.update(chunk)
         yield chunk
     if sha256.hexdigest() != row.stored_sha256:
         raise volume.Damaged("its bytes are not those that were verified")
-
-
-def _content(file: IO[bytes], row: CopiedInstance) -> Iterator[bytes]:
-    return volume.chunks(file, volume.Extent(row.offset, row.size_bytes))
 
 
 def _next(chunks: Iterator[bytes], row: CopiedInstance) -> bytes:

@@ -12,12 +12,13 @@ from django.conf import settings
 from archive_node.catalogue import Key
 from archive_node.models import CopiedInstance, Copy, Hold
 from archive_node.steps.finished import Finished
-from archive_node.steps.reading import manifest_of, open_member, proven, warmed
+from archive_node.steps.reading import manifest_of, open_member, proven, readable, warmed
 from archive_node.steps.receipts import receipt
 from archive_node.steps.refilling import NOTHING, Lost, age_of
 from archive_node.steps.suspicion import suspect
 from archive_node.steps.whereabouts import Place, Readiness, Whereabouts
 from archive_node.vault.base import MediumFailed, MountedVolume, Thawing, wait_quietly
+from archive_node.vault.volume import OpenMember
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
 
@@ -155,8 +156,9 @@ class Refill:
             with open_member(mounted, copy.vault, copy.member) as file:
                 if not is_told:
                     self._tell(study, copy, manifest_of(file, copy))
+                member = readable(file, copy)
                 for row in lacking:
-                    self._send(study, file, row)
+                    self._send(study, member, row)
         except Thawing as error:  # the store was asked: go on, so that all is asked for at once
             self._why[study.study_uid] = str(error)
         except REFUSALS as error:
@@ -168,10 +170,10 @@ class Refill:
         self._ask(self._client.restore_journal, uid, records, revision=study.revision)
         self._told[uid] = max(self._told[uid], age_of(copy))
 
-    def _send(self, study: Lost, file: IO[bytes], row: CopiedInstance) -> None:
+    def _send(self, study: Lost, member: OpenMember, row: CopiedInstance) -> None:
         home = settings.ARCHIVE.staging_dir / "restore"
         try:
-            with proven(file, row, home) as spool:
+            with proven(member, row, home) as spool:
                 self._put(study, spool, row)
         except REFUSALS as error:  # Damaged too: another copy of it may be good
             self._why[study.study_uid] = f"{row.sop_instance_uid} on {row.copy.volume}: {error}"

@@ -9,7 +9,7 @@ from typing import IO, Protocol
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
 from archive_node.steps.patience import patient
-from archive_node.steps.reading import open_member, proven, warmed
+from archive_node.steps.reading import open_member, proven, readable, warmed
 from archive_node.steps.wanted import NodeRefused, Repair, Wanted
 from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import LeaseLost, StepAside, Work
@@ -132,18 +132,21 @@ def _send_member(
         problems.append(str(error))
     else:
         with file:
-            problems = _send_rows(file, rows, wanted)
+            try:
+                problems = _send_rows(readable(file, copy), rows, wanted)
+            except volume.Damaged as error:
+                problems.append(f"{copy.member} on {copy.volume}: {error}")
     if problems:
         wanted.condemn(copy, problems[0])
 
 
-def _send_rows(file: IO[bytes], rows: list[CopiedInstance], wanted: Wanted) -> list[str]:
+def _send_rows(member: volume.OpenMember, rows: list[CopiedInstance], wanted: Wanted) -> list[str]:
     """Send what is sound of one member; return what is wrong with the rest."""
     problems = []
     home = staging.folder(wanted.work.job_id)
     for row in rows:
         try:
-            with proven(file, row, home) as spool:
+            with proven(member, row, home) as spool:
                 _send(spool, row, wanted)
         except volume.Damaged as error:
             problems.append(f"{row.sop_instance_uid} on {row.copy.volume}: {error}")

@@ -12,7 +12,7 @@ from archive_node import alarms, nodes
 from archive_node.catalogue import mark_bad
 from archive_node.models import Alarm, CopiedInstance, Copy, Job, StudyFacts
 from archive_node.steps.giving_way import give_way
-from archive_node.steps.reading import checked, open_member, warmed
+from archive_node.steps.reading import checked, open_member, readable, warmed
 from archive_node.steps.suspicion import suspect
 from archive_node.steps.wanted import Repair
 from archive_node.steps.whereabouts import Place, proven_copies
@@ -85,8 +85,9 @@ def _problem(work: Work, mounted: MountedVolume, copy: Copy) -> str:
     """Read one copy whole; return what is wrong with it, or an empty string."""
     try:
         with open_member(mounted, copy.vault, copy.member) as file:
+            member = readable(file, copy)
             for row in copy.contents.select_related("copy").order_by("offset"):
-                for _ in checked(file, row):
+                for _ in checked(member, row):
                     work.check()
                 work.advance(row.size_bytes)
     except (volume.Damaged, errors.NotFound) as error:
