@@ -52,6 +52,7 @@ def scan_node(name: str, now: datetime) -> None:
     """Read one node's facts and recall requests; make the jobs that follow from them."""
     client = nodes.client(name, subject="scan")
     state, _ = NodeState.objects.get_or_create(name=name)
+    holds.tell(client)  # so that the facts tell of them already
     arrived = reading.read(client, state, now)
     state.save()
     _recall_what_is_wanted(name, client, now)
@@ -60,7 +61,6 @@ def scan_node(name: str, now: datetime) -> None:
     forecast.note_day(name, disk, now)
     priors.recall_for_arrivals(name, arrived)
     apply_rules(name, disk, arrivals, now)
-    holds.tell(client)
     _note(name, reachable=True, error="", disk=disk, studies=forecast.studies_of(name),
           last_scan_at=now, silent_since=None)  # fmt: skip
 

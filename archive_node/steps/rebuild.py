@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from archive_node.catalogue import held
 from archive_node.models import CopiedInstance, Copy, KnownVault, Proof, StudyFacts
+from archive_node.ruling.conditions import folded
 from archive_node.steps import copies
 from archive_node.steps.document import telling_records, written_at
 from archive_node.vault import kinds, volume
@@ -249,6 +250,8 @@ def _facts(copy: Copy, study: dict[str, Any]) -> StudyFacts:
         patient_issuer=(patient.get("issuer") or "")[:200],
         patient_id=(patient.get("id") or "")[:200],
         revision=copy.revision,
+        department_key=folded(told["department"]),
+        description_key=folded(told["description"]),
         **told,
     )
 

@@ -14,6 +14,7 @@ from archive_node.policy import priors, reading, scan
 from archive_node.policy.scan import scan_all
 from tests.archive.conftest import unlike
 from tests.archive.node_of_today import NodeOfToday
+from tests.archive.node_stand_in import Study
 from tests.archive.test_scan import run_all
 
 
@@ -106,7 +107,11 @@ def test_facts_of_a_present_node_are_kept(today, vault):
     assert (row.body_parts, row.incomplete, row.held) == ("HEAD\\NECK", True, True)
 
 
-def test_a_node_that_tells_less_is_kept_with_what_is_usual(head, vault):
+def test_a_node_that_tells_less_is_kept_with_what_is_usual(head, vault, monkeypatch):
+    told = Study.facts
+    later = {"birth_date", "department", "body_parts", "incomplete", "held", "holds"}
+    older = lambda study: {k: v for k, v in told(study).items() if k not in later}  # noqa: E731
+    monkeypatch.setattr(Study, "facts", older)
     scan_all()
     row = StudyFacts.objects.get()
     assert (row.birth_date, row.department, row.body_parts) == ("", "", "")

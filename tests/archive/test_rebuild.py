@@ -25,7 +25,16 @@ OWN = {
     KnownVault: ("first_seen_at",),
 }
 # what only a scan of the node tells
-SEEN = ("id", "seen_at", "first_seen_at", "recalled_at", "last_access_at", "online", "online_bytes")
+SEEN = (
+    "is_proven",
+    "id",
+    "seen_at",
+    "first_seen_at",
+    "recalled_at",
+    "last_access_at",
+    "online",
+    "online_bytes",
+)
 
 
 def rebuild(*options: str) -> str:
