@@ -93,8 +93,15 @@ def console_cards(user: Any) -> list[dict[str, Any]]:
 def menu(request: HttpRequest) -> dict[str, Any]:
     """Put the menu into every page, and the banner of an exam whose glass was broken."""
     user = getattr(request, "user", None)
-    context = {"menu": entries(user) if user is not None else []}
+    found = entries(user) if user is not None else []
+    context: dict[str, Any] = {"menu": [{**one, "here": _is_here(request, one)} for one in found]}
     if studies := getattr(request, "glass_broken_for", None):
         glass = lasting_glass(user.get_username()).filter(study_uid__in=studies)
         context["broken_glass"] = glass.order_by("until").first()
     return context
+
+
+def _is_here(request: HttpRequest, entry: dict[str, Any]) -> bool:
+    """Whether the page belongs to an entry: the page itself, or one below it."""
+    url = entry["url"]
+    return request.path == url or (url != "/" and request.path.startswith(url))

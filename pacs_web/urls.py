@@ -13,8 +13,8 @@ from pacs_web.accounts.introspection import introspect
 from pacs_web.accounts.login import Login, Logout, second_step
 from pacs_web.accounts.outside import openid
 from pacs_web.accounts.pages import own, password, session, token, two_steps
+from pacs_web.archive.addresses import ADDRESSES as ARCHIVE
 from pacs_web.archive.recall import recall
-from pacs_web.archive.views import archive, live, retry
 from pacs_web.arrivals import lost, quarantine, rejections, sending_on
 from pacs_web.arrivals import views as arrived
 from pacs_web.arrivals.attaching.views import attach
@@ -139,9 +139,7 @@ urlpatterns = [
     path(f"{PEOPLE}groups/new/", groups.new_group, name="group-new"),
     path(f"{PEOPLE}groups/<str:group_name>/", groups.group, name="group"),
     path(f"{PEOPLE}without-department/", groups.server_rules, name="server-rules"),
-    path("archive/", archive, name="archive"),
-    path("archive/live/", live, name="archive-live"),
-    path("archive/jobs/<int:job_id>/retry/", retry, name="archive-retry"),
+    *ARCHIVE,
     path("arrivals/", arrived.arrivals, name="arrivals"),
     path("arrivals/live/", arrived.arrivals_live, name="arrivals-live"),
     path("arrivals/transfers/", arrived.transfers, name="transfers"),

@@ -14,6 +14,14 @@ class State(ArchiveConnection):
         """Return vaults, job counts, nodes as last seen, and the policy in force."""
         return self._read("/api/status")
 
+    def growth(self, days: int = 30) -> dict[str, Any]:
+        """Return bytes written to each vault and each node's disk, a row a day."""
+        return self._read("/api/growth", days=days)
+
+    def acts(self, **page: int) -> list[dict[str, Any]]:
+        """Return what operators did, newest first."""
+        return self._read("/api/acts", **page)["acts"]
+
     def audit_lines(self, after: str = "", limit: int = 500) -> dict[str, Any]:
         """Return what stands in the archive's audit after a cursor, oldest first, as nodes do."""
         params = {"after": after, "limit": str(limit)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest
 
 from pacs_common.archive_client import ArchiveClient
-from pacs_common.errors import PeerUnreachable
+from pacs_common.errors import ArgensError, NotFound, PeerUnreachable
 from pacs_web import config
 from pacs_web.nodes.registry import archive_url, ticket_issuer
 
@@ -20,6 +22,19 @@ def archive_for(request: HttpRequest) -> ArchiveClient:
     if not url:
         raise PeerUnreachable("no archive is registered (IT does it, or PACS_ARCHIVE_URL)")
     return archive_at(url, request.user.get_username())
+
+
+def told(request: HttpRequest, gather: Callable[[ArchiveClient], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the archive tells for a page, or what the page says instead; never raises.
+
+    `problem` is why nothing is told; `is_away` is whether the archive did not answer at all.
+    """
+    try:
+        return gather(archive_for(request))
+    except ArgensError as error:
+        missing = isinstance(error, NotFound)
+        away = isinstance(error, PeerUnreachable)
+        return {"problem": str(error), "is_away": away, "is_missing": missing}
 
 
 def archive_at(url: str, subject: str) -> ArchiveClient:

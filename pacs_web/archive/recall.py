@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -16,7 +17,8 @@ from pacs_web import config
 from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
 from pacs_web.archive.asking import archive_for
-from pacs_web.archive.jobs import percent
+from pacs_web.archive.jobs import shown
+from pacs_web.archive.waiting import volume_waited_for
 from pacs_web.audit.models import Action
 from pacs_web.audit.record import record
 from pacs_web.federation.opening import open_study
@@ -26,7 +28,7 @@ from pacs_web.nodes.registry import clients
 
 @dataclass(frozen=True)
 class RecallState:
-    """What the archive says about bringing an exam back."""
+    """What the archive says about bringing an exam back; `job` as a page shows it."""
 
     job: dict[str, Any] | None = None
     volumes: tuple[str, ...] = ()
@@ -34,13 +36,13 @@ class RecallState:
 
     @property
     def under_way(self) -> bool:
-        """Whether a recall is queued or running."""
-        return self.job is not None and self.job["state"] in {"queued", "running"}
+        """Whether a recall has not ended yet."""
+        return self.job is not None and self.job["open"]
 
     @property
-    def percent(self) -> int:
-        """How much of it is done."""
-        return percent(self.job) if self.job else 0
+    def wanted_volume(self) -> str:
+        """The volume that an operator must insert first, "" where none must."""
+        return volume_waited_for(self.job.get("waits_for") or "") if self.job else ""
 
 
 def recall_state(request: HttpRequest, study: Study) -> RecallState:
@@ -52,7 +54,7 @@ def recall_state(request: HttpRequest, study: Study) -> RecallState:
     jobs = [job for job in told.get("jobs", []) if job["kind"] == "recall"]
     newest = max(jobs, key=lambda job: job["id"], default=None)
     volumes = tuple(sorted({copy["volume"] for copy in told.get("copies", [])}))
-    return RecallState(newest, volumes)
+    return RecallState(shown(newest) if newest else None, volumes)
 
 
 @requires(Right.RECALL)
@@ -67,6 +69,7 @@ def recall(request: HttpRequest, study_uid: str) -> HttpResponse:
         return redirect("study", study_uid)
     response = HttpResponse()
     if study.availability is Availability.ONLINE:
+        messages.success(request, _("The images are back: you can look at them."))
         response["HX-Refresh"] = "true"
         return response
     state = RecallState(problem=problem) if problem else recall_state(request, study)

@@ -1,91 +1,86 @@
-"""The operator's page: vaults, volumes and jobs; no patient data."""
+"""The operator's first page: what is wrong, what waits, what runs, how full all is."""
 
 from __future__ import annotations
 
-from functools import partial
+from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from pacs_common.errors import ArgensError
+from pacs_common.archive_client import ArchiveClient
 from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
-from pacs_web.archive.asking import archive_for
-from pacs_web.archive.forms import JobForm
-from pacs_web.archive.jobs import shown, volume_shown
-from pacs_web.audit.models import Action, Result
-from pacs_web.audit.record import record
-from pacs_web.nodes.registry import own_nodes
+from pacs_web.archive.asking import told
+from pacs_web.archive.capacity import node_shown, vault_shown
+from pacs_web.archive.doing import back, done
+from pacs_web.archive.evictions import list_shown
+from pacs_web.archive.jobs import shown
+from pacs_web.archive.moments import moment
+from pacs_web.archive.showing import live_page
+from pacs_web.archive.words import ALARMS, JOB_STATES, said
+from pacs_web.audit.models import Action
 
-JOBS_SHOWN = "50"
-UNPROCESSABLE = 422
-
-
-@requires(Right.ARCHIVE)
-@require_http_methods(["GET", "HEAD", "POST"])
-def archive(request: HttpRequest) -> HttpResponse:
-    """Show the archive; POST starts a job."""
-    nodes = [node.name for node in own_nodes()]
-    if request.method != "POST":
-        return render(
-            request, "archive/archive.html", {"form": JobForm(nodes=nodes), **_state(request)}
-        )
-    form = JobForm(request.POST, nodes=nodes)
-    if not form.is_valid():
-        context = {"form": form, **_state(request)}
-        return render(request, "archive/archive.html", context, status=UNPROCESSABLE)
-    _start(request, form.cleaned_data)
-    return redirect("archive")
+GROWTH_KEPT_S = 60  # it changes once a day: not to be asked for with each look
+RUNNING_SHOWN = 12
 
 
-@requires(Right.ARCHIVE)
+@requires(Right.ARCHIVE, exam=False)
 @require_safe
-def live(request: HttpRequest) -> HttpResponse:
-    """Show what changes by itself: the page asks for it every three seconds."""
-    return render(request, "archive/live.html", _state(request))
+def archive(request: HttpRequest) -> HttpResponse:
+    """Show the state of the archive; it follows by itself."""
+    return live_page(request, "dashboard", told(request, _state))
 
 
-@requires(Right.ARCHIVE)
+@requires(Right.ARCHIVE, exam=False)
 @require_POST
-def retry(request: HttpRequest, job_id: int) -> HttpResponse:
-    """Queue a failed job again."""
-    try:
-        job = archive_for(request).retry_job(job_id)
-    except ArgensError as error:
-        record(request, Action.ARCHIVE_JOB, result=Result.FAILED, retry=job_id, failed=str(error))
-        messages.error(request, str(error))
-    else:
-        record(
-            request, Action.ARCHIVE_JOB, study_uid=job["study_uid"], kind=job["kind"], retry=job_id
-        )
-        messages.success(request, _("Job %(id)s is queued again.") % {"id": job_id})
-    return redirect("archive")
+def acknowledge(request: HttpRequest, alarm_id: int) -> HttpResponse:
+    """Note that somebody looks at an alarm."""
+    text = _("You have taken the alarm on: others see that you look at it.")
+    about = {"what": "alarm", "alarm": alarm_id}
+    done(request, Action.ARCHIVE, lambda one: one.acknowledge_alarm(alarm_id), text, **about)
+    return back(request, "archive")
 
 
-def _start(request: HttpRequest, said: dict[str, str]) -> None:
-    kind, node, study_uid = said["kind"], said["node"], said["study_uid"]
-    asked = partial(record, request, Action.ARCHIVE_JOB, study_uid=study_uid, kind=kind, node=node)
-    try:
-        job = archive_for(request).request_job(kind, node, study_uid)
-    except ArgensError as error:
-        asked(result=Result.FAILED, failed=str(error))
-        messages.error(request, str(error))
-        return
-    asked()
-    messages.success(request, _("Job %(id)s is queued.") % {"id": job["id"]})
+def _state(client: ArchiveClient) -> dict[str, Any]:
+    status, growth, now = client.status(), _growth(client), timezone.now()
+    counts = status.get("jobs") or {}
+    of_vaults, of_nodes = growth.get("vaults") or {}, growth.get("nodes") or {}
+    running = client.jobs_page(state="running", limit=RUNNING_SHOWN)
+    return {
+        "status": status,
+        "alarms": _alarms(client.alarms(limit=100)),
+        "vaults": [
+            vault_shown(one, of_vaults.get(one["name"], []), now) for one in status["vaults"]
+        ],
+        "nodes": [node_shown(one, of_nodes.get(one["name"], []), now) for one in status["nodes"]],
+        "counts": [(name, text, counts.get(name, 0)) for name, text in JOB_STATES.items()],
+        "running": [shown(job) for job in running["jobs"]],
+        "running_total": running["total"],
+        "mounts": [
+            {**one, "asked": moment(one.get("asked_at"))} for one in client.mount_requests()
+        ],
+        "lists": [list_shown(one) for one in client.evictions(state="proposed", limit=20)],
+    }
 
 
-def _state(request: HttpRequest) -> dict[str, Any]:
-    try:
-        client = archive_for(request)
-        return {
-            "status": client.status(),
-            "volumes": [volume_shown(volume) for volume in client.volumes()],
-            "jobs": [shown(job) for job in client.jobs(limit=JOBS_SHOWN)],
-        }
-    except ArgensError as error:
-        return {"problem": str(error)}
+def _alarms(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the alarms with the worst first, and of these what nobody looks at yet."""
+    rows.sort(key=lambda row: (row["level"] != "critical", bool(row["acknowledged_at"])))
+    times = ("began_at", "acknowledged_at")
+    return [
+        {**row, "title": said(ALARMS, row["kind"]), **{one: moment(row.get(one)) for one in times}}
+        for row in rows
+    ]
+
+
+def _growth(client: ArchiveClient) -> dict[str, Any]:
+    key = f"archive-growth-{datetime.now().date()}"
+    known = cache.get(key)
+    if known is None:
+        known = client.growth()
+        cache.set(key, known, GROWTH_KEPT_S)
+    return known

@@ -29,7 +29,19 @@ ACTIONS = {
     "rules": Action.CONFIGURE,
     "job-done": Action.JOB,
     "job-failed": Action.JOB,
-    "retried": Action.ARCHIVE_JOB,
+    "inserted": Action.ARCHIVE,
+    "held": Action.ARCHIVE,
+    "released": Action.ARCHIVE,
+    "alarm-seen": Action.ARCHIVE,
+    "policy-set": Action.CONFIGURE,
+}
+ON_A_JOB = {"asked", "retried", "paused", "resumed", "cancelled", "hastened", "reprioritised"}
+BEGINNINGS = {  # of kinds of which there are several
+    "peer-": Action.CONFIGURE,
+    "rule-": Action.CONFIGURE,
+    "window-": Action.CONFIGURE,
+    "volume-": Action.ARCHIVE,
+    "list-": Action.ARCHIVE,
 }
 _COLUMNS = {"key", "at", "by", "address", "study_uid"}
 FAILURES = ("0xA", "0xC", "0x01")  # PS3.7 C: of the classes of DIMSE statuses, the failures
@@ -74,9 +86,10 @@ def _row(source: str, key: str, record: Mapping[str, Any], study_uid: str) -> Au
 def _action(kind: str, record: Mapping[str, Any]) -> Action:
     if kind == "rejected":  # an exam by a note, or a caller at the door
         return Action.REJECT if "note_uid" in record else Action.REFUSED
-    if kind == "asked" and "job" in record:
+    if kind in ON_A_JOB and "job" in record:
         return Action.ARCHIVE_JOB
-    return Action.CONFIGURE if kind.startswith("peer-") else ACTIONS.get(kind, Action.OTHER)
+    begun = (action for start, action in BEGINNINGS.items() if kind.startswith(start))
+    return ACTIONS.get(kind) or next(begun, Action.OTHER)
 
 
 def _result(kind: str, record: Mapping[str, Any]) -> Result:

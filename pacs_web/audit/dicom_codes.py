@@ -29,6 +29,7 @@ QUERY = Code("110112", "Query")
 ALERT = Code("110113", "Security Alert")
 AUTHENTICATION = Code("110114", "User Authentication")
 _LOOKED = Event(ACCESSED, "R")
+_OTHER = Event(Code("110100", "Application Activity"), "E")
 _LOGIN = Event(AUTHENTICATION, "E", Code("110122", "Login"))
 EVENTS: dict[str, Event] = {
     Action.LOGIN: _LOGIN,
@@ -44,6 +45,7 @@ EVENTS: dict[str, Event] = {
     Action.SEND: Event(TRANSFERRED, "R"),
     Action.RECALL: Event(TRANSFERRED, "U"),
     Action.ARCHIVE_JOB: Event(TRANSFERRED, "R"),
+    Action.ARCHIVE: _OTHER,
     Action.JOB: Event(TRANSFERRED, "R"),
     Action.CORRECT: Event(ACCESSED, "U"),
     Action.REJECT: Event(ACCESSED, "D"),
@@ -55,7 +57,6 @@ EVENTS: dict[str, Event] = {
     Action.CONNECT: Event(ALERT, "E", Code("110126", "Node Authentication")),
     Action.AUDIT: Event(Code("110101", "Audit Log Used"), "R"),
 }
-_OTHER = Event(Code("110100", "Application Activity"), "E")
 
 STUDY_UID = Code("110180", "Study Instance UID")
 SOP_CLASS_UID = Code("110181", "SOP Class UID")

@@ -24,6 +24,8 @@ from pacs_web.full_viewer import release
 from pacs_web.full_viewer.install.compress import compress
 from pacs_web.nodes import registry
 from pacs_web.nodes.models import Node
+from tests.web.archive_answers import Archive
+from tests.web.archive_stand_in import archive_stand_in
 from tests.web.made_studies import ct_study, report, rf_study
 from tests.web.node_stand_in import StandIn, node_stand_in
 
@@ -129,6 +131,20 @@ def small_viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     entries = {"script": "app.bundle.0123456789abcdef0123.js", "style": "app.bundle.css"}
     (folder / release.MANIFEST).write_text(json.dumps(entries))
     return folder
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    """An archive that answers as `docs/interfaces.md` says."""
+    with archive_stand_in(config.TRUST_DIR) as running:
+        monkeypatch.setattr(config, "ARCHIVE_URL", running.url)
+        yield running
+
+
+@pytest.fixture
+def operator(browser: Callable[..., Client]) -> Client:
+    """The archive operator's browser."""
+    return browser("archivist")
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Listens on a free port of the loopback."""
+    """Listens on a port of the loopback, a free one unless it is named."""
 
     daemon_threads = True
 
-    def __init__(self, handler: Any) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(self, handler: Any, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.test import Client
 
 from pacs_web import config
 from pacs_web.audit.models import AuditEvent
-from tests.web.archive_stand_in import Archive, archive_stand_in
+from tests.web.archive_answers import Archive
 from tests.web.made_studies import CT_STUDY
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    with archive_stand_in(config.TRUST_DIR) as running:
-        monkeypatch.setattr(config, "ARCHIVE_URL", running.url)
-        yield running
 
 
 def test_a_person_who_opens_an_exam_without_the_right_is_written_down(
@@ -42,8 +35,8 @@ def test_a_job_that_the_archive_refuses_is_written_down_with_the_reason(
     archive.add("evict", CT_STUDY, "done")
     browser("archivist").post("/archive/jobs/1/retry/")
     row = AuditEvent.objects.get(action="archive-job")
-    assert row.detail["retry"] == 1
-    assert "it has not failed" in row.detail["failed"]
+    assert (row.detail["job"], row.detail["act"]) == (1, "retry")
+    assert "job 1 is done" in row.detail["failed"]
 
 
 def test_a_job_for_an_archive_that_is_down_is_written_down(
@@ -51,7 +44,7 @@ def test_a_job_for_an_archive_that_is_down_is_written_down(
 ) -> None:
     monkeypatch.setattr(config, "ARCHIVE_URL", "http://127.0.0.1:9")
     said = {"kind": "evict", "node": "CT", "study_uid": CT_STUDY}
-    browser("archivist").post("/archive/", said)
+    browser("archivist").post("/archive/jobs/", said)
     row = AuditEvent.objects.get(action="archive-job")
     assert (row.study_uid, row.detail["kind"]) == (CT_STUDY, "evict")
     assert row.detail["failed"]

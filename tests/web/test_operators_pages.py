@@ -1,29 +1,21 @@
-"""The pages of IT and of the archive's operator: state, jobs, audit; no patient data."""
+"""The pages of IT: servers and audit; no patient data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 
-from pacs_web import config
 from pacs_web.audit.models import Action, AppendOnly, AuditEvent
 from pacs_web.nodes.models import Node
 from pacs_web.nodes.registry import register_archive, register_nodes
-from tests.web.archive_stand_in import Archive, archive_stand_in
+from tests.web.archive_answers import Archive
 from tests.web.foreign_stand_in import foreign_stand_in, study
 from tests.web.made_studies import CT_STUDY
 
 PATIENT = ("LEFÈVRE", "Lefèvre", "FRJ000001", "1954")
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    with archive_stand_in(config.TRUST_DIR) as running:
-        monkeypatch.setattr(config, "ARCHIVE_URL", running.url)
-        yield running
 
 
 class TestServers:
@@ -90,65 +82,6 @@ class TestServers:
         assert "Answers" in page
         assert "ARGENS_CT" not in page
         assert nodes["CT"].url not in page
-
-
-class TestArchive:
-    def test_shows_vaults_volumes_jobs_and_nodes(
-        self, nodes: object, archive: Archive, browser: Callable[[str], Client]
-    ) -> None:
-        archive.add("copy", CT_STUDY, "failed")
-        page = browser("archivist").get("/archive/").content.decode()
-        for shown in ("vault-1", "A00001", "35.0 GB", CT_STUDY, "the drive is jammed"):
-            assert shown in page
-        assert "no route to RF" in page
-        assert 'hx-trigger="every 3s"' in page
-
-    def test_starts_a_job_and_audits_it(
-        self, nodes: object, archive: Archive, browser: Callable[[str], Client]
-    ) -> None:
-        said = {"kind": "copy", "node": "CT", "study_uid": CT_STUDY}
-        page = browser("archivist").post("/archive/", said, follow=True).content.decode()
-        assert "Job 1 is queued" in page
-        assert (archive.jobs[0]["kind"], archive.jobs[0]["requested_by"]) == ("copy", "archivist")
-        row = AuditEvent.objects.get(action="archive-job")
-        assert (row.study_uid, row.detail) == (CT_STUDY, {"kind": "copy", "node": "CT"})
-
-    @pytest.mark.parametrize("uid", ["", "../1", "1..2", "x"])
-    def test_refuses_what_is_no_uid(
-        self, nodes: object, archive: Archive, browser: Callable[[str], Client], uid: str
-    ) -> None:
-        said = {"kind": "copy", "node": "CT", "study_uid": uid}
-        response = browser("archivist").post("/archive/", said)
-        assert response.status_code == 422
-        assert "id_study_uid_error" in response.content.decode()
-        assert not archive.jobs
-
-    def test_tries_a_failed_job_again(
-        self, nodes: object, archive: Archive, browser: Callable[[str], Client]
-    ) -> None:
-        job = archive.add("evict", CT_STUDY, "failed")
-        browser("archivist").post(f"/archive/jobs/{job['id']}/retry/")
-        assert job["state"] == "queued"
-
-    def test_says_why_a_job_cannot_be_tried_again(
-        self, nodes: object, archive: Archive, browser: Callable[[str], Client]
-    ) -> None:
-        archive.add("evict", CT_STUDY, "done")
-        page = browser("archivist").post("/archive/jobs/1/retry/", follow=True).content.decode()
-        assert "it has not failed" in page
-
-    @pytest.mark.parametrize("url", ["", "http://127.0.0.1:9"])
-    def test_says_when_there_is_no_archive_or_it_is_down(
-        self,
-        db: None,
-        browser: Callable[[str], Client],
-        monkeypatch: pytest.MonkeyPatch,
-        url: str,
-    ) -> None:
-        monkeypatch.setattr(config, "ARCHIVE_URL", url)
-        operator = browser("archivist")
-        assert "The archive does not answer" in operator.get("/archive/").content.decode()
-        assert operator.get("/archive/live/").status_code == 200
 
 
 class TestAudit:

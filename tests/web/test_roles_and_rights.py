@@ -55,6 +55,16 @@ ARGUMENTS = {
     "username": "it",
     "group_name": "clinician",
     "act": "unlock",
+    "alarm_id": 1,
+    "job_action": "retry",
+    "vault": "vault-1",
+    "label": "A00001",
+    "volume_action": "scrub",
+    "list_id": 1,
+    "decision": "approve",
+    "rule_action": "disable",
+    "hold_id": 1,
+    "window_id": 1,
 }
 ARGUMENTS_OF = {"viewer-file": {"path": "app.bundle.css"}}
 POSTED = {
@@ -64,7 +74,9 @@ POSTED = {
     "import-candidates",
     "import-send",
     "quarantine-decide",
-    "archive-retry",
+    "archive-alarm",
+    "archive-job-act",
+    "archive-insert",
     "glass-review",
     "person-act",
     "person-link",
@@ -88,6 +100,7 @@ POSTED = {
 READ = {"document": 406, "content": 406}
 READ |= {"quarantined": 404, "quarantined-picture": 404, "quarantine-decide": 400}
 READ |= {"rejection": 404, "rejection-decide": 400, "caller-decide": 400}
+READ |= {"archive-jobs-act": 405}
 READ |= {f"import-{name}": 404 for name in ("review", "file", "candidates", "progress", "send")}
 
 

@@ -17,7 +17,7 @@ from tests.web.made_studies import CT_STUDY
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/archive/?x=1"}
 
 
-@pytest.mark.parametrize("address", ["/archive/live/", f"/studies/{CT_STUDY}/recall/"])
+@pytest.mark.parametrize("address", ["/archive/", f"/studies/{CT_STUDY}/recall/"])
 def test_a_part_of_a_page_whose_session_ended_leads_the_whole_page_to_the_login(
     client: Client, db: None, address: str
 ) -> None:
@@ -29,7 +29,7 @@ def test_a_part_of_a_page_whose_session_ended_leads_the_whole_page_to_the_login(
 
 def test_an_address_of_another_site_is_no_page_to_come_back_to(client: Client, db: None) -> None:
     evil = {**HTMX, "HX-Current-URL": "https://elsewhere.example//evil.example/x"}
-    assert client.get("/archive/live/", headers=evil)["HX-Redirect"] == "/login/?next=/"
+    assert client.get("/archive/", headers=evil)["HX-Redirect"] == "/login/?next=/"
 
 
 def test_after_the_login_nobody_stands_before_an_act_that_is_only_posted(

@@ -1,11 +1,11 @@
-"""Seeing an exam, taking it along, and bringing it back from the archive."""
+"""Seeing an exam, and taking it along."""
 
 from __future__ import annotations
 
 import io
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -15,19 +15,11 @@ from pacs_web import config
 from pacs_web.audit.models import AuditEvent
 from pacs_web.federation import locate
 from pacs_web.nodes.models import Node
-from tests.web.archive_stand_in import Archive, archive_stand_in
 from tests.web.made_studies import CT_STUDY, SR_STUDY, ct_study, file_bytes, instance
 from tests.web.node_stand_in import Behaviour, StandIn, node_stand_in
 
 PAGE = f"/studies/{CT_STUDY}/"
 SERIES = f"{PAGE}series/{CT_STUDY}.1/"
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    with archive_stand_in(config.TRUST_DIR) as running:
-        monkeypatch.setattr(config, "ARCHIVE_URL", running.url)
-        yield running
 
 
 def unzipped(response) -> dict[str, bytes]:
@@ -154,68 +146,6 @@ def test_an_exam_in_the_archive_is_not_downloaded_in_part(ct: StandIn, clinician
 
 def test_an_unknown_image_cannot_be_downloaded(nodes: object, clinician: Client) -> None:
     assert clinician.get(f"{SERIES}instances/1.2.3/download/").status_code == 404
-
-
-def test_an_exam_in_the_archive_says_so_and_offers_its_recall(
-    ct: StandIn, archive: Archive, clinician: Client
-) -> None:
-    ct.behaviour.away.add(CT_STUDY)
-    page = clinician.get(PAGE).content.decode()
-    assert "In the archive" in page
-    assert "Bring back from the archive" in page
-    assert "A00001" in page
-    assert f'href="{PAGE}download/"' not in page
-
-
-def test_a_recall_is_asked_for_in_the_persons_name_and_audited(
-    ct: StandIn, archive: Archive, clinician: Client
-) -> None:
-    ct.behaviour.away.add(CT_STUDY)
-    response = clinician.post(f"{PAGE}recall/", follow=True)
-    assert response.redirect_chain == [(PAGE, 302)]
-    (job,) = archive.jobs
-    assert (job["kind"], job["study_uid"], job["requested_by"]) == (
-        "recall",
-        CT_STUDY,
-        "clinician",
-    )
-    asked = [ticket for ticket in archive.tickets if "archive.recall" in ticket.scopes]
-    assert [ticket.subject for ticket in asked] == ["clinician"]
-    row = AuditEvent.objects.get(action="recall")
-    assert (row.study_uid, row.patient_id) == (CT_STUDY, "FRJ000001")
-
-
-def test_a_running_recall_is_polled_until_the_images_are_back(
-    ct: StandIn, archive: Archive, clinician: Client
-) -> None:
-    ct.behaviour.away.add(CT_STUDY)
-    archive.add("recall", CT_STUDY, "running")
-    panel = clinician.get(f"{PAGE}recall/", headers={"HX-Request": "true"})
-    assert 'hx-trigger="every 3s"' in panel.content.decode()
-    assert 'value="40"' in panel.content.decode()
-    ct.behaviour.away.clear()
-    back = clinician.get(f"{PAGE}recall/", headers={"HX-Request": "true"})
-    assert back["HX-Refresh"] == "true"
-
-
-def test_a_failed_recall_shows_why_and_can_be_asked_for_again(
-    ct: StandIn, archive: Archive, clinician: Client
-) -> None:
-    ct.behaviour.away.add(CT_STUDY)
-    archive.add("recall", CT_STUDY, "failed")
-    page = clinician.get(PAGE).content.decode()
-    assert "the drive is jammed" in page
-    assert "Bring back from the archive" in page
-
-
-def test_an_archive_that_is_down_does_not_hide_the_exam(
-    ct: StandIn, clinician: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(config, "ARCHIVE_URL", "http://127.0.0.1:9")
-    ct.behaviour.away.add(CT_STUDY)
-    page = clinician.get(PAGE).content.decode()
-    assert "The archive does not answer" in page
-    assert "Axial 5 mm" in page
 
 
 def test_a_hanging_copy_does_not_hide_the_exam(
