@@ -107,9 +107,11 @@ def test_a_program_that_outlives_its_worker_keeps_the_drive(tar_rig, fault, prog
     def give_up() -> None:
         raise TimeoutError
 
-    with pytest.raises(TimeoutError), vault.warm("A00001", give_up):
-        pass
-    os.kill(orphan, signal.SIGKILL)
+    try:
+        with pytest.raises(TimeoutError), vault.warm("A00001", give_up):
+            pass
+    finally:
+        os.kill(orphan, signal.SIGKILL)
     assert members(vault, "A00001") == [ONE]
     assert put(vault, TWO, b"bytes") == "A00001"
     assert get(vault, "A00001", TWO) == b"bytes"
