@@ -52,13 +52,13 @@ def scan_node(name: str, now: datetime) -> None:
     """Read one node's facts and recall requests; make the jobs that follow from them."""
     client = nodes.client(name, subject="scan")
     state, _ = NodeState.objects.get_or_create(name=name)
-    arrived = reading.read(client, state, now)
+    reading.read(client, state, now)
     state.save()
+    priors.recall_for_arrivals(name, reading.arrived(state, now))
     _recall_what_is_wanted(name, client, now)
     told = client.status()  # after the facts, so that nothing is evicted twice over
     disk, arrivals = told["disk"], told.get("arrivals") or {}
     forecast.note_day(name, disk, now)
-    priors.recall_for_arrivals(name, arrived)
     apply_rules(name, disk, arrivals, now)
     holds.tell(client)
     _note(name, reachable=True, error="", disk=disk, studies=forecast.studies_of(name),
