@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from pacs_common.uids import Uid
 
 PAGE = 500
 PAGES_OF_A_PASS = 100  # in one scan: a node of a million studies never keeps others waiting
-NEW = timedelta(days=1)  # older ones came with a node that is new to the archive
+NEW = timedelta(days=1)
 _KEPT = ("node", "study_uid", "first_seen_at", "recalled_at")
 _GIVEN = tuple(
     one.name for one in StudyFacts._meta.concrete_fields if one.name not in {*_KEPT, "id"}
@@ -32,7 +32,6 @@ class _Reading:
     client: NodeClient
     state: NodeState
     now: datetime
-    arrived: list[StudyFacts] = field(default_factory=list)
     onwards: str = ""
 
     def changes(self) -> None:
@@ -60,7 +59,7 @@ class _Reading:
 
     def _page(self, after: str, since: str = "") -> str | None:
         answer = self.client.custody_studies(after=after, limit=PAGE, since=since)
-        self.arrived += keep(self.client.name, answer["studies"], self.now)
+        keep(self.client.name, answer["studies"], self.now)
         self.onwards = self.onwards or _cursor(answer.get("now"))
         following = answer["next"]
         if following is not None and following <= after:
@@ -68,8 +67,8 @@ class _Reading:
         return following
 
 
-def read(client: NodeClient, state: NodeState, now: datetime) -> list[StudyFacts]:
-    """Keep what a node says, and where to go on in `state`; return studies that arrived just now.
+def read(client: NodeClient, state: NodeState, now: datetime) -> None:
+    """Keep what a node says, and in `state` (not saved) where to go on.
 
     A node that cannot say what changed (it is older than this archive) is read whole each time.
     """
@@ -79,18 +78,21 @@ def read(client: NodeClient, state: NodeState, now: datetime) -> list[StudyFacts
     if not reading.onwards or state.pass_began_at is not None or _is_pass_due(state, now):
         reading.a_part_of_all()
     state.changes_since = reading.onwards
-    return reading.arrived
 
 
-def keep(name: str, page: list[dict[str, Any]], now: datetime) -> list[StudyFacts]:
-    """Keep one page of facts; return the studies that are new here and have just arrived."""
+def arrived(state: NodeState, now: datetime) -> list[StudyFacts]:
+    """Return the studies of a node that have just begun to arrive, since its last whole scan.
+
+    Those of a scan that broke off come again. Old ones came with a node that is new here.
+    """
+    rows = StudyFacts.objects.filter(node=state.name, last_arrival_at__gt=now - NEW)
+    seen = {"first_seen_at__gt": state.last_scan_at} if state.last_scan_at else {}
+    return list(rows.filter(first_seen_at__isnull=False, **seen))
+
+
+def keep(name: str, page: list[dict[str, Any]], now: datetime) -> None:
+    """Keep one page of facts."""
     rows = [_row(name, facts, now) for facts in page]
-    uids = [row.study_uid for row in rows]
-    old = set(
-        StudyFacts.objects.filter(
-            node=name, study_uid__in=uids, last_arrival_at__isnull=False
-        ).values_list("study_uid", flat=True)
-    )
     _look_for_proofs(name, rows)
     StudyFacts.objects.bulk_create(
         rows,
@@ -99,7 +101,6 @@ def keep(name: str, page: list[dict[str, Any]], now: datetime) -> list[StudyFact
         update_fields=list(_GIVEN),
         batch_size=200,
     )
-    return [row for row in rows if row.study_uid not in old and now - row.last_arrival_at < NEW]
 
 
 def _is_pass_due(state: NodeState, now: datetime) -> bool:

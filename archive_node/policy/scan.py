@@ -53,13 +53,13 @@ def scan_node(name: str, now: datetime) -> None:
     client = nodes.client(name, subject="scan")
     state, _ = NodeState.objects.get_or_create(name=name)
     holds.tell(client)  # so that the facts tell of them already
-    arrived = reading.read(client, state, now)
+    reading.read(client, state, now)
     state.save()
+    priors.recall_for_arrivals(name, reading.arrived(state, now))
     _recall_what_is_wanted(name, client, now)
     told = client.status()  # after the facts, so that nothing is evicted twice over
     disk, arrivals = told["disk"], told.get("arrivals") or {}
     forecast.note_day(name, disk, now)
-    priors.recall_for_arrivals(name, arrived)
     apply_rules(name, disk, arrivals, now)
     _note(name, reachable=True, error="", disk=disk, studies=forecast.studies_of(name),
           last_scan_at=now, silent_since=None)  # fmt: skip

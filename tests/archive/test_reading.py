@@ -127,20 +127,34 @@ def test_when_a_study_was_first_seen_stays(today, vault):
     assert StudyFacts.objects.get().first_seen_at == first
 
 
-def test_a_study_that_begins_to_arrive_is_shown_to_the_recall_of_priors_once(
-    today, vault, monkeypatch
-):
-    shown: list[str] = []
+@pytest.fixture
+def shown(monkeypatch) -> list[str]:
+    """The studies that the recall of priors was shown."""
+    found: list[str] = []
     monkeypatch.setattr(
         priors, "recall_for_arrivals",
-        lambda node, rows: shown.extend(f"{node} {row.study_uid}" for row in rows),
+        lambda node, rows: found.extend(f"{node} {row.study_uid}" for row in rows),
     )  # fmt: skip
+    return found
+
+
+def test_a_study_that_begins_to_arrive_is_shown_to_the_recall_of_priors_once(today, vault, shown):
     today.arrive("1.1", "1.1.1", unlike(1))
     today.arrive("1.2", "1.2.1", unlike(2), ago_s=40 * 86400)  # of a node that is new here
     scan_all()
     today.arrive("1.1", "1.1.2", unlike(3))
     scan_all()
     assert shown == ["CT 1.1"]
+
+
+def test_what_arrived_in_a_scan_that_broke_off_is_shown_again(today, vault, shown):
+    today.arrive("1.1", "1.1.1", unlike(1))
+    disk, today.disk = today.disk, None
+    scan_all()
+    today.disk = disk
+    scan_all()
+    scan_all()
+    assert shown == ["CT 1.1", "CT 1.1"]
 
 
 def test_two_scans_at_a_time_are_one(today, vault):
