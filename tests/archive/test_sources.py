@@ -168,8 +168,8 @@ def test_the_copy_on_a_suspect_volume_is_the_last_that_is_read(
         vaults_written=dict(settings.ARCHIVE.vaults_written)
         | {"third": f"tape:{tmp_path / 'third'}?required=no"}
     )
-    copied_to("onsite")
     copied_to("offsite")
+    copied_to("onsite")  # the newest, which is tried first among equals
     evicted()
     marked(monkeypatch, onsite=VolumeState.SUSPECT)
     opened = []
