@@ -33,9 +33,10 @@ from tests.support.data_sets import EXPLICIT, ct, encoded
 index = IndexWriter()
 layout = Layout(CONFIG.data_dir)
 ingest = Ingest(layout, index, 1 << 20)
+KEYS = ("id", "series_id", "changed_at")
 def snapshot():
     rows = [row for kind in (Instance, Study) for row in kind.objects.order_by("uid").values()]
-    return [{k: v for k, v in row.items() if k not in ("id", "series_id")} for row in rows]
+    return [{k: v for k, v in row.items() if k not in KEYS} for row in rows]
 for line in sys.stdin:
     verb, _, number = line.strip().partition(" ")
     try:
