@@ -23,6 +23,7 @@ PACKAGES = {
     "redis-server": "redis-server",
     "postgres": "postgresql",
     "strace": "strace",
+    "tar": "tar",
     "msgfmt": "gettext",
     "curl": "curl",
     "git": "git",
