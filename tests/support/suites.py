@@ -28,7 +28,7 @@ SUITES = (
     Suite("node", workers=2),
     Suite("archive", workers=2),
     Suite("web", workers=2),
-    Suite("contract"),
+    Suite("contract", workers=2),
     Suite("system", fast=False, workers=2),
     Suite("browser", fast=False),
 )
