@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import signal
 import subprocess
 import tarfile
@@ -21,7 +22,7 @@ from pacs_common.errors import ArgensError
 from pacs_common.node_client import NodeClient
 from pacs_common.tickets import TicketIssuer
 from tests.support import roles
-from tests.support.node_under_fault import kill_node, objects, wait_listening
+from tests.support.node_under_fault import SOAK, kill_node, objects, wait_listening
 from tests.support.postgres import cluster
 from tests.support.process_tree import command_line, tree
 from tests.support.redis_server import redis_server
@@ -29,12 +30,12 @@ from tests.support.services import require
 
 NAMES = ("CT", "RF", "CR")
 VAULTS = ("onsite", "offsite")
-HIGH, LOW = 0.5, 0.35
+HIGH, LOW = 0.45, 0.3
 DISK_OF_DAY = 1.4  # a disk is so many times what the day sends there ...
-DISK_BESIDES = 12 << 20  # ... and this for the index and the logs, and what tests send besides
-WAIT_S = 40.0
+DISK_BESIDES = 10 << 20  # ... and this for the index and the logs, and what tests send besides
+WAIT_S = 200.0 if SOAK else 60.0
 
-Kill = Callable[[], object]
+Kill = Callable[[random.Random], object]
 OfRole = Callable[[str], dict[str, str]]
 
 
@@ -102,11 +103,27 @@ class Hospital:
         """Whether every job has ended."""
         return self.client.jobs_page(state="open", limit=1)["total"] == 0
 
+    def is_idle_at_once(self) -> bool:
+        """Whether every job has ended; an operator lets what was put off go on now."""
+        if not SOAK:
+            self.client.act_on_jobs("now", state="open")
+        return self.is_idle()
+
     def settle(self) -> None:
         """Wait until every study is proven in both vaults and no job is left."""
         for study_uid, node in eventually(self.studies).items():
             eventually(lambda uid=study_uid, at=node: self.is_proven(uid, at), self.told)
-        eventually(self.is_idle, self.told)
+        eventually(self.is_idle_at_once, self.told)
+
+    def ends(self) -> list[int]:
+        """Return the jobs that ended, as the audit has them: one as often as it ended."""
+        found, after = [], ""
+        while True:
+            page = self.client.audit_lines(after)
+            found += [one["job"] for one in page["records"] if one["kind"].startswith("job-")]
+            if not page["more"]:
+                return found
+            after = page["next"]
 
     def job(self, kind: str, study_uid: str, node: str) -> dict[str, Any]:
         """Ask for a job and return it at its end."""
@@ -267,20 +284,22 @@ def parts(kind: str, stack: ExitStack) -> tuple[OfRole, dict[str, Kill]]:
         return {"PACS_DATABASE_URL": database.create(role), **broker}
 
     return of_role, {
-        "database": lambda: (database.stop("immediate"), database.start()),
-        "redis": lambda: (redis.kill(), redis.start()),
+        "database": lambda _: (database.stop("immediate"), database.start()),
+        "redis": lambda _: (redis.kill(), redis.start()),
     }
 
 
 def _kills_of(place: Hospital) -> dict[str, Kill]:
-    def node(name: str) -> Kill:
-        return lambda: (kill_node(place.nodes[name]), place.nodes[name].start().wait_ready())
+    def node(chance: random.Random) -> None:
+        one = chance.choice(list(place.nodes.values()))
+        kill_node(one)
+        one.start().wait_ready()
 
-    own = {
-        "worker": lambda: _kill_group(place.archive, "celeryd"),
-        "beat": lambda: _kill_group(place.archive, "celery beat"),
+    return {
+        "worker": lambda _: _kill_group(place.archive, "celeryd"),
+        "beat": lambda _: _kill_group(place.archive, "celery beat"),
+        "node": node,
     }
-    return own | {f"node {name}": node(name) for name in NAMES}
 
 
 def _kill_group(role: roles.Role, word: str) -> None:
