@@ -23,6 +23,8 @@ ACTIONS = {
     "correction-undone": Action.CORRECT,
     "removed": Action.DELETE,
     "evicted": Action.DELETE,
+    "restored": Action.ARCHIVE,
+    "journal-restored": Action.ARCHIVE,
     "refused": Action.REFUSED,
     "associated": Action.CONNECT,
     "ended": Action.CONNECT,
