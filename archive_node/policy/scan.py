@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError
 from django.utils import timezone
 
 from archive_node import nodes
-from archive_node.jobs import dispatch
+from archive_node.jobs import dispatch, moves
 from archive_node.models import Job, NodeState
 from archive_node.one_at_a_time import Busy, alone
 from archive_node.policy import (
@@ -26,6 +26,7 @@ from archive_node.policy import (
 )  # fmt: skip
 from archive_node.policy.decided import rules_of
 from archive_node.steps import staging
+from archive_node.steps.patience import waits_for_node
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
 from pacs_common.uids import Uid
@@ -61,6 +62,7 @@ def scan_node(name: str, now: datetime) -> None:
     disk, arrivals = told["disk"], told.get("arrivals") or {}
     forecast.note_day(name, disk, now)
     apply_rules(name, disk, arrivals, now)
+    moves.wake(waits_for_node(name))
     _note(name, reachable=True, error="", disk=disk, studies=forecast.studies_of(name),
           last_scan_at=now, silent_since=None)  # fmt: skip
 

@@ -21,6 +21,7 @@ from archive_node.ruling.conditions import Conditions
 from archive_node.ruling.facts import Facts
 
 REST = timedelta(minutes=15)  # a rule repeats what failed no sooner
+CANCELLED_REST = timedelta(days=1)  # nor what a person cancelled
 PAGE = 500
 _ARRIVED = F("last_arrival_at")
 LAST_USED: Func = Greatest(
@@ -113,19 +114,23 @@ def longest_unused(node: str, asked: Rules) -> QuerySet[StudyFacts]:
 def unasked(
     rows: QuerySet[StudyFacts], kind: str, node: str, now: datetime, vault: str = ""
 ) -> QuerySet[StudyFacts]:
-    """Leave out the studies for which such a job is open, or failed a short while ago."""
+    """Leave out the studies for which such a job is open, or ended lately as none should again."""
     jobs = Job.objects.filter(kind=kind, node=node, vault=vault)
     opened = jobs.filter(state__in=Job.OPEN).values("study_uid")
-    failed = jobs.filter(state=Job.State.FAILED, updated_at__gt=now - REST).values("study_uid")
-    return rows.exclude(study_uid__in=opened).exclude(study_uid__in=failed)
+    ended = jobs.filter(_ended_lately(now)).values("study_uid")
+    return rows.exclude(study_uid__in=opened).exclude(study_uid__in=ended)
 
 
 def resting(node: str, kind: str, now: datetime) -> set[str]:
-    """Return the studies for which such a job failed a short while ago."""
-    failed = Job.objects.filter(
-        node=node, kind=kind, state=Job.State.FAILED, updated_at__gt=now - REST
+    """Return the studies for which such a job failed or was cancelled a short while ago."""
+    ended = Job.objects.filter(_ended_lately(now), node=node, kind=kind)
+    return set(ended.values_list("study_uid", flat=True))
+
+
+def _ended_lately(now: datetime) -> Q:
+    return Q(state=Job.State.FAILED, updated_at__gt=now - REST) | Q(
+        state=Job.State.CANCELLED, updated_at__gt=now - CANCELLED_REST
     )
-    return set(failed.values_list("study_uid", flat=True))
 
 
 def proven(vault: str) -> Q:

@@ -21,7 +21,10 @@ def patient(error: errors.ArgensError, node: str) -> Exception:
     """
     if not error.retriable or isinstance(error, _TOLD_APART):
         return error
-    waits_for = f"{node}, which does not answer"
-    if not isinstance(error, errors.PeerUnreachable):
-        waits_for = str(error)
-    return StepAside(waits_for, timezone.now() + LATER)
+    is_node = isinstance(error, errors.PeerUnreachable)
+    return StepAside(waits_for_node(node) if is_node else str(error), timezone.now() + LATER)
+
+
+def waits_for_node(node: str) -> str:
+    """Return what a recall waits for whose node is away: the scan that reaches it wakes it."""
+    return f"{node}, which does not answer"

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from archive_node import library
+from archive_node import holding, library
 from archive_node.catalogue import Held, Key, doubt, held_by_vault, mark_bad
-from archive_node.models import CopiedInstance, Hold, Plan
+from archive_node.models import CopiedInstance, Plan
 from archive_node.steps import manifest as manifests
 from archive_node.steps.manifest import Manifest
 from archive_node.steps.receipts import receipt
@@ -41,9 +41,9 @@ def purge(work: Work) -> None:
 
 
 def _check_holds(work: Work) -> None:
-    hold = Hold.objects.filter(node=work.node, study_uid=work.study_uid, released_at=None).first()
-    if hold is not None:
-        raise errors.Conflict(f"held: {hold.kind} ({hold.reason})")
+    why = holding.why_held(work.node, work.study_uid)
+    if why:
+        raise errors.Conflict(f"held: {why}")
 
 
 def _sound(work: Work) -> Sound:

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from archive_node.jobs import actions, dispatch, states
-from archive_node.models import Copy, Hold, KnownVault, Plan, Proof
+from archive_node.models import Copy, Hold, KnownVault, Plan, Proof, Rule
+from archive_node.policy.scan import scan_all
 from archive_node.steps.migrate import migrate
 from archive_node.vault.tape import TapeLibrary
 from pacs_common import errors
@@ -135,10 +136,18 @@ def test_what_is_held_is_not_evicted_until_it_is_released(head, vault):
     run_job("copy")
     held = hold()
     job = run_job("evict")
-    assert (job.state, job.error) == ("failed", "held: legal (lawsuit)")
+    assert (job.state, job.error) == ("failed", "held: legal (lawsuit), by archivist")
     assert len(head.online(STUDY)) == 3 and head.called("POST /api/custody/evictions") == 0
     Hold.objects.filter(id=held.id).update(released_at=timezone.now())
     assert run_job("evict").state == "done"
+
+
+def test_a_rule_that_came_after_the_job_holds_too(head, vault):
+    run_job("copy")
+    scan_all()
+    Rule.objects.create(name="keep", action="hold", conditions={"modalities": ["CT"]})
+    assert run_job("evict").error == "held: rule keep"
+    assert len(head.online(STUDY)) == 3
 
 
 def test_a_plan_that_waited_while_its_study_was_held_is_not_sent(head, vault):
@@ -149,7 +158,7 @@ def test_a_plan_that_waited_while_its_study_was_held_is_not_sent(head, vault):
     assert Plan.objects.get().answer is None
     hold()
     type(waiting).objects.update(due_at=timezone.now())
-    assert run_job("evict").error == "held: legal (lawsuit)"
+    assert run_job("evict").error == "held: legal (lawsuit), by archivist"
     assert len(head.online(STUDY)) == 3
 
 

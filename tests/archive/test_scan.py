@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
-from archive_node.jobs import runner
+from archive_node.jobs import actions, runner
 from archive_node.models import Job, NodeState, StudyFacts
 from archive_node.policy.scan import scan_all
 from archive_node.steps import staging
@@ -226,3 +227,31 @@ def test_a_job_made_while_staging_is_swept_keeps_its_folder(vault, settings):
     assert not (home / "job-424241").exists()
     assert (home / "job-424242").exists()
     staging.clear(424242)
+
+
+def test_what_a_person_cancelled_is_asked_for_again_only_after_a_day(head, vault):
+    scan_all()
+    (job,) = jobs("copy")
+    actions.act("cancel", job.id, "archivist")
+    scan_all()
+    assert [one.state for one in jobs("copy")] == ["cancelled"]
+    Job.objects.update(updated_at=timezone.now() - timedelta(days=1, minutes=1))
+    scan_all()
+    assert [one.state for one in jobs("copy")] == ["cancelled", "queued"]
+
+
+def test_a_recall_that_waits_for_its_node_goes_on_as_soon_as_a_scan_reaches_it(
+    head, vault, archive
+):
+    run_job("copy")
+    run_job("evict")
+    archive(nodes={"CT": "http://127.0.0.1:9"})
+    assert run_job("recall").state == "waiting"
+    scan_all()
+    assert [one.state for one in jobs("recall")] == ["waiting"]
+    archive(nodes={"CT": head.url})
+    scan_all()
+    (recalled,) = jobs("recall")
+    assert recalled.state == "queued"
+    runner.run(recalled.id)
+    assert len(head.online(STUDY)) == 3
