@@ -120,7 +120,15 @@ def _node(folder: Path, name: str, http_port: int, dicom_port: int) -> Member:
 
 
 def _archive(folder: Path, quiet_s: int) -> Member:
-    own = {"PACS_NODES": _node_urls(), "PACS_QUIET_S": str(quiet_s)}
+    vaults = (
+        f"vault-1=tape:{folder / 'archive' / 'vault'}?slots=12&mount_s=1&seek_s=0.2",
+        f"second-site=disk:{folder / 'second-site'}",
+    )
+    own = {
+        "PACS_NODES": _node_urls(),
+        "PACS_QUIET_S": str(quiet_s),
+        "PACS_VAULTS": ",".join(vaults),
+    }
     env = _env(folder, "archive", ARCHIVE_PORT, own)
     argv = (sys.executable, MANAGE, "archive", "run")
     return Member("archive", "archive", argv, ARCHIVE_PORT, env=env)
