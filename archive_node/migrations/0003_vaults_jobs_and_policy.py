@@ -345,6 +345,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='nodestate',
+            name='makes_room',
+            field=models.BooleanField(default=False, help_text='Its high watermark was passed, its low one not reached since.'),
+        ),
+        migrations.AddField(
+            model_name='nodestate',
             name='silent_since',
             field=models.DateTimeField(null=True),
         ),

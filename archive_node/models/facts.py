@@ -78,6 +78,9 @@ class NodeState(models.Model):
     )
     pass_began_at = models.DateTimeField(null=True, help_text="Of a full pass under way.")
     pass_after = models.CharField(max_length=64, blank=True, default="")
+    makes_room = models.BooleanField(
+        default=False, help_text="Its high watermark was passed, its low one not reached since."
+    )
 
 
 class DayOfDisk(models.Model):

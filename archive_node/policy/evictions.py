@@ -15,7 +15,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from archive_node import trail
-from archive_node.models import EvictionList, Job, ListedStudy, StudyFacts
+from archive_node.models import EvictionList, Job, ListedStudy, NodeState, StudyFacts
 from archive_node.policy import rules, selection
 from archive_node.policy.decided import rules_of
 from archive_node.policy.requests import RULE, request_all
@@ -51,7 +51,8 @@ def proposal(node: str, disk: dict[str, Any], asked: Rules, besides_bytes: int =
     out already counts, and is not listed again.
     """
     usable, free = usable_bytes(disk)
-    excess = rules.excess_bytes(usable, free, asked.policy)
+    makes_room = NodeState.objects.filter(name=node, makes_room=True).exists()
+    excess = rules.excess_bytes(usable, free, asked.policy, makes_room=makes_room)
     wanted = max(0, max(excess, besides_bytes - free) - _under_way_bytes(node))
     chosen = list(_due(node, asked))
     taken = {facts.study_uid for facts, _ in chosen}
@@ -77,8 +78,11 @@ def may_go(node: str, asked: Rules) -> Iterator[Facts]:
 def consider(node: str, disk: dict[str, Any], asked: Rules, besides_bytes: int = 0) -> None:
     """Make the list that is wanted now; where nobody must approve it, approve it as a rule.
 
-    One that waits for a person stays, unless what is wanted has changed materially.
+    One that waits for a person stays, unless what is wanted has changed materially. Once the high
+    watermark was passed, lists are made until the low one is reached: the first may have found
+    little that was proven by then.
     """
+    _note_marks(node, disk, asked.policy)
     found = proposal(node, disk, asked, besides_bytes)
     with transaction.atomic():
         waiting = EvictionList.objects.filter(node=node, state=State.PROPOSED).first()
@@ -91,6 +95,15 @@ def consider(node: str, disk: dict[str, Any], asked: Rules, besides_bytes: int =
         made = _made(node, found)
     if not asked.policy.approval:
         approve(made.id, RULE)
+
+
+def _note_marks(node: str, disk: dict[str, Any], policy: rules.Policy) -> None:
+    usable, free = usable_bytes(disk)
+    state = NodeState.objects.filter(name=node)
+    if rules.is_high(usable, free, policy):
+        state.update(makes_room=True)
+    elif usable - free <= policy.low_watermark * usable:
+        state.update(makes_room=False)
 
 
 def approve(list_id: int, by: str) -> EvictionList:

@@ -163,15 +163,23 @@ def held_by(rule: Rule) -> str:
     return f"held: rule {rule.name}" + (f", {rule.reason}" if rule.reason else "")
 
 
-def excess_bytes(total_bytes: int, free_bytes: int, policy: Policy) -> int:
+def excess_bytes(
+    total_bytes: int, free_bytes: int, policy: Policy, *, makes_room: bool = False
+) -> int:
     """Return what must go for a disk above its high watermark to come under the low one.
 
-    Both numbers are without the node's reserve: it is full where only that is free.
+    Both numbers are without the node's reserve: it is full where only that is free. A disk that
+    `makes_room` was above the high one, and has not come under the low one since.
     """
     used = total_bytes - free_bytes
-    if total_bytes <= 0 or used <= policy.high_watermark * total_bytes:
+    if total_bytes <= 0 or not (makes_room or is_high(total_bytes, free_bytes, policy)):
         return 0
     return max(0, used - int(policy.low_watermark * total_bytes))
+
+
+def is_high(total_bytes: int, free_bytes: int, policy: Policy) -> bool:
+    """Return whether a disk is above its high watermark."""
+    return total_bytes - free_bytes > policy.high_watermark * total_bytes
 
 
 def least_recently_used(candidates: Iterable[Facts], wanted_bytes: int) -> list[Facts]:

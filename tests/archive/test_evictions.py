@@ -240,3 +240,17 @@ def test_a_hold_that_was_released_holds_no_more(full):
     assert Hold.objects.get().released_by == "it"
     scan_all()
     assert listed(lists()[1]) == ["7.0", "7.1"]
+
+
+def test_what_is_proven_later_goes_until_the_low_mark_is_reached(full):
+    scan_all()
+    full.disk |= {"free_bytes": 17_000}  # 83 %: between the marks, some of it has gone
+    EvictionList.objects.all().delete()
+    scan_all()
+    assert listed(lists()[0]) == ["7.0"]
+    EvictionList.objects.all().delete()
+    full.disk |= {"free_bytes": 20_000}  # 80 %
+    scan_all()
+    full.disk |= {"free_bytes": 17_000}
+    scan_all()
+    assert lists() == []
