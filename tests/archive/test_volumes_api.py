@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from archive_node import alarms
+from archive_node import alarms, library
 from archive_node.jobs import mounts, runner
 from archive_node.models import Alarm, AuditLine, Copy, Job, MountRequest, Proof
-from archive_node.vault.base import Vault
+from archive_node.vault.base import Vault, VolumeState
 from pacs_common import errors
 from tests.archive.conftest import STUDY, run_job
 from tests.archive.test_api import OPERATE, READ, Caller, is_problem
@@ -114,7 +114,7 @@ def test_a_volume_is_not_retired_while_a_good_copy_lies_on_it_alone(head, kept, 
     run_job("copy")
     response = operator.post(f"{VOLUME}/retire")
     assert is_problem(response, 409)
-    assert "3 instances have no verified copy but on A00001" in response.json()["detail"]
+    assert "something lies on A00001 alone: evacuate it first" in response.json()["detail"]
     assert kept.volumes()[0].state == "filling"
     assert Copy.objects.get().bad_since is None
 
@@ -133,6 +133,15 @@ def test_a_volume_whose_copies_lie_elsewhere_too_is_retired_and_counts_no_more(
     assert Proof.objects.get().vault == second
     assert run_job("copy").state == "done"
     assert Copy.objects.filter(vault="vault-1", bad_since=None).get().volume != "A00001"
+
+
+def test_a_copy_on_a_suspect_volume_makes_up_for_none(head, second, kept, operator):
+    run_job("copy")
+    body = {"kind": "copy", "node": "CT", "study_uid": STUDY, "vault": second}
+    runner.run(operator.post("/api/jobs", body).json()["job"]["id"])
+    elsewhere = Copy.objects.get(vault=second)
+    library.vault(second).mark(elsewhere.volume, VolumeState.SUSPECT)
+    assert is_problem(operator.post(f"{VOLUME}/retire"), 409)
 
 
 def waiting_recall(head, kept: Vault) -> Job:
