@@ -256,7 +256,7 @@ def decoded_cells(data: bytes, form: ImageFormat, ds: Dataset, index: int) -> Ce
     syntax = form.transfer_syntax
     decoder = DECODERS.get(syntax)
     if decoder is None:
-        raise CannotRender(f"no decoder for the transfer syntax {syntax.name}")
+        raise CannotRender(f"no decoder for the transfer syntax {str(syntax)[:64]!r}")
     try:
         return decoder(data, form)
     except FAULTS as fault:

@@ -23,7 +23,7 @@ def live_page(request: HttpRequest, name: str, context: Mapping[str, Any]) -> Ht
     The page asks for its own address every three seconds; what it shows already is not sent again.
     """
     part = _written(request, f"archive/{name}_live.html", context)
-    if "HX-Request" not in request.headers:
+    if request.method == "POST" or "HX-Request" not in request.headers:  # a form's answer is a page
         return render(request, f"archive/{name}.html", {**context, "live": part})
     seen = request.GET.get("seen", "")
     if len(seen) == DIGEST_CHARS and part.endswith(_mark(seen)):

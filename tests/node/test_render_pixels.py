@@ -328,6 +328,14 @@ def test_codestream_headers_refuse_garbage_with_a_value_or_struct_error(data):
                 pass
 
 
+def test_a_transfer_syntax_that_is_none_is_told_on_one_line():
+    ds = pydicom.dcmread(BUNDLED / "MR_small_RLE.dcm")
+    ds.file_meta.TransferSyntaxUID = "1\n2.840.10008.1.2.5"
+    with pytest.raises(CannotRender) as refused:
+        pixels.stored_frame(ds, 0)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "name", ["CT_small.dcm", "SC_rgb_gdcm_KY.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm"]
 )
