@@ -140,12 +140,24 @@ class Hospital:
         return eventually(end, self.told)
 
     def recall_all(self) -> None:
-        """Bring back all that is away, with the watermarks out of the way."""
+        """Bring back all that is away, with the watermarks out of the way.
+
+        A scan that was under way may still free some by the marks that it had read: so it is
+        looked again until nothing is away and no job is left.
+        """
         self.watermarks(None, None)
-        for study_uid, node in self.studies().items():
-            if self.at[node].manifest(study_uid)["online"] < self.count(study_uid, node):
-                job = self.job("recall", study_uid, node)
-                assert job["state"] == "done", job
+        eventually(self._has_all, self.told)
+
+    def _has_all(self) -> bool:
+        away = [
+            (study_uid, node)
+            for study_uid, node in self.studies().items()
+            if self.at[node].manifest(study_uid)["online"] < self.count(study_uid, node)
+        ]
+        for study_uid, node in away:
+            job = self.job("recall", study_uid, node)
+            assert job["state"] == "done", job
+        return not away and self.is_idle()
 
     def count(self, study_uid: str, node: str) -> int:
         """Return how many instances a study has."""
