@@ -51,7 +51,7 @@ def insert(vault_name: str, label: str, barcode: str, drive: int | None, by: str
 
 def is_shelved(volume: Volume) -> bool:
     """Return whether a volume lies on the shelf, or was taken away from there."""
-    return volume.state == VolumeState.EXPORTED or getattr(volume, "shelved", False)
+    return volume.state == VolumeState.EXPORTED or volume.shelved
 
 
 def drive_for(vault: Vault) -> int | None:

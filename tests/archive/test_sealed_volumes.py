@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -21,9 +20,7 @@ from tests.archive.vaults import copied, flip_a_bit, state_of
 
 @pytest.fixture
 def sealed(head, archive, tmp_path: Path) -> Copy:
-    """The study's copy in a vault with a key; skipped where vaults have none yet."""
-    if not hasattr(settings.ARCHIVE, "keys"):
-        pytest.skip("needs the encryption of i6-format")
+    """The study's copy in a vault with a key."""
     archive(
         vaults_written={"vault-1": f"tape:{tmp_path / 'vault'}?key=2026&volume=200000"},
         keys={"2026": bytes(range(32))},

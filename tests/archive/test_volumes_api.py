@@ -9,7 +9,6 @@ from archive_node import alarms, library
 from archive_node.jobs import mounts, runner
 from archive_node.models import Alarm, AuditLine, Copy, Job, MountRequest, Proof
 from archive_node.vault.base import Vault, VolumeState
-from pacs_common import errors
 from tests.archive.conftest import STUDY, run_job
 from tests.archive.test_api import OPERATE, READ, Caller, is_problem
 
@@ -20,16 +19,6 @@ VOLUME = "/api/volumes/vault-1/A00001"
 @pytest.fixture
 def operator(portal) -> Caller:
     return Caller(portal, OPERATE, READ)
-
-
-@pytest.fixture
-def kept(vault: Vault) -> Vault:
-    """A vault that keeps marks and has a shelf."""
-    try:
-        vault.mark("A00001", None)
-    except errors.Unavailable:
-        pytest.skip("this tape library keeps no marks and has no shelf yet")
-    return vault
 
 
 @pytest.fixture
@@ -97,7 +86,7 @@ def test_what_a_volumes_state_does_not_allow_is_a_conflict(vault, operator, port
     assert is_problem(Caller(portal, READ).post(f"{VOLUME}/suspect"), 403)
 
 
-def test_a_volume_is_suspected_and_trusted_again(head, kept, operator):
+def test_a_volume_is_suspected_and_trusted_again(head, vault, operator):
     run_job("copy")
     suspect = operator.post(f"{VOLUME}/suspect").json()["volume"]
     assert suspect["state"] == "suspect"
@@ -110,17 +99,17 @@ def test_a_volume_is_suspected_and_trusted_again(head, kept, operator):
     }  # fmt: skip
 
 
-def test_a_volume_is_not_retired_while_a_good_copy_lies_on_it_alone(head, kept, operator):
+def test_a_volume_is_not_retired_while_a_good_copy_lies_on_it_alone(head, vault, operator):
     run_job("copy")
     response = operator.post(f"{VOLUME}/retire")
     assert is_problem(response, 409)
     assert "something lies on A00001 alone: evacuate it first" in response.json()["detail"]
-    assert kept.volumes()[0].state == "filling"
+    assert vault.volumes()[0].state == "filling"
     assert Copy.objects.get().bad_since is None
 
 
 def test_a_volume_whose_copies_lie_elsewhere_too_is_retired_and_counts_no_more(
-    head, second, kept, operator
+    head, second, vault, operator
 ):
     run_job("copy")
     body = {"kind": "copy", "node": "CT", "study_uid": STUDY, "vault": second}
@@ -135,7 +124,7 @@ def test_a_volume_whose_copies_lie_elsewhere_too_is_retired_and_counts_no_more(
     assert Copy.objects.filter(vault="vault-1", bad_since=None).get().volume != "A00001"
 
 
-def test_a_copy_on_a_suspect_volume_makes_up_for_none(head, second, kept, operator):
+def test_a_copy_on_a_suspect_volume_makes_up_for_none(head, second, vault, operator):
     run_job("copy")
     body = {"kind": "copy", "node": "CT", "study_uid": STUDY, "vault": second}
     runner.run(operator.post("/api/jobs", body).json()["job"]["id"])
@@ -144,18 +133,18 @@ def test_a_copy_on_a_suspect_volume_makes_up_for_none(head, second, kept, operat
     assert is_problem(operator.post(f"{VOLUME}/retire"), 409)
 
 
-def waiting_recall(head, kept: Vault) -> Job:
+def waiting_recall(head, vault: Vault) -> Job:
     run_job("copy")
     run_job("evict")
-    kept.shelve("A00001")
+    vault.shelve("A00001")
     return run_job("recall")
 
 
 def test_a_recall_from_the_shelf_waits_for_the_volume_and_goes_on_when_it_is_in(
-    head, kept, operator
+    head, vault, operator
 ):
     before = head.online(STUDY)
-    job = waiting_recall(head, kept)
+    job = waiting_recall(head, vault)
     assert (job.state, job.waits_for) == ("waiting", "volume A00001 of vault-1")
     (request,) = operator.get("/api/mount-requests").json()["requests"]
     assert request | {"asked_at": ""} == {
@@ -176,8 +165,8 @@ def test_a_recall_from_the_shelf_waits_for_the_volume_and_goes_on_when_it_is_in(
     assert head.online(STUDY) == before
 
 
-def test_a_volume_is_put_back_that_was_asked_for_by_jobs_or_by_nobody(head, kept, operator):
-    job = waiting_recall(head, kept)
+def test_a_volume_is_put_back_that_was_asked_for_by_jobs_or_by_nobody(head, vault, operator):
+    job = waiting_recall(head, vault)
     shelved = operator.get(VOLUME).json()["volume"]
     assert shelved["state"] == "exported" and "insert" in shelved["actions"]
     assert is_problem(operator.post(f"{VOLUME}/shelve"), 409)
@@ -188,9 +177,9 @@ def test_a_volume_is_put_back_that_was_asked_for_by_jobs_or_by_nobody(head, kept
     assert job.state == "queued"
 
 
-def test_a_confirmation_whose_answer_was_lost_may_be_repeated(head, kept):
-    waiting_recall(head, kept)
-    kept.insert("A00001", "A00001")  # and the archive was killed before it kept that
+def test_a_confirmation_whose_answer_was_lost_may_be_repeated(head, vault):
+    waiting_recall(head, vault)
+    vault.insert("A00001", "A00001")  # and the archive was killed before it vault that
     assert mounts.insert("vault-1", "A00001", "A00001", None, "archivist") == 1
 
 
