@@ -15,24 +15,30 @@ from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume, Waiting
 
 _OF_THE_MEDIUM = {
-    errno.EIO, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENOMEDIUM,
-    errno.EMEDIUMTYPE,
+    errno.EIO, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ESTALE,
+    errno.ENOMEDIUM, errno.EMEDIUMTYPE,
 }  # fmt: skip
 
 
 @contextmanager
-def warmed(vault: str, label: str, waiting: Waiting) -> Iterator[MountedVolume]:
-    """Hold a volume, as `Vault.warm`; what its medium cannot do in the block is MediumFailed.
+def medium(vault: str, label: str) -> Iterator[None]:
+    """Raise MediumFailed where the system says that a drive or a medium does not do its work.
 
-    That says nothing against what lies on it: no copy is bad because a drive is.
+    It says nothing against the copies that lie there: another drive may read them.
     """
     try:
-        with library.vault(vault).warm(label, waiting) as mounted:
-            yield mounted
+        yield
     except OSError as error:
         if error.errno not in _OF_THE_MEDIUM:
             raise
         raise MediumFailed(vault, label, error.strerror or str(error)) from error
+
+
+@contextmanager
+def warmed(vault: str, label: str, waiting: Waiting) -> Iterator[MountedVolume]:
+    """Hold a volume, as `Vault.warm`; what its medium cannot do in the block is MediumFailed."""
+    with medium(vault, label), library.vault(vault).warm(label, waiting) as mounted:
+        yield mounted
 
 
 def opened(file: IO[bytes], copy: Copy) -> volume.OpenMember:

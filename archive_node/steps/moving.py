@@ -16,7 +16,8 @@ from archive_node import library
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
 from archive_node.steps.alone import EVACUATED
-from archive_node.steps.reading import checked, medium, readable, warmed
+from archive_node.steps.copies import medium
+from archive_node.steps.reading import checked, readable, warmed
 from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import Work
 from archive_node.vault import volume

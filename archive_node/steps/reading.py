@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import tempfile
 from collections.abc import Iterator
@@ -15,29 +14,12 @@ from django.conf import settings
 from archive_node import library
 from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import copies
+from archive_node.steps.copies import medium
 from archive_node.steps.whereabouts import Place
 from archive_node.vault import volume
-from archive_node.vault.base import MediumFailed, MountedVolume, Waiting
+from archive_node.vault.base import MountedVolume, Waiting
 
 IN_MEMORY_BYTES = 32 << 20
-_OF_THE_MEDIUM = {
-    errno.EIO, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ESTALE,
-    errno.ENOMEDIUM, errno.EMEDIUMTYPE,
-}  # fmt: skip
-
-
-@contextmanager
-def medium(vault: str, label: str) -> Iterator[None]:
-    """Raise MediumFailed where the system says that a drive or a medium does not do its work.
-
-    It says nothing against the copies that lie there: another drive may read them.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _OF_THE_MEDIUM:
-            raise
-        raise MediumFailed(vault, label, error.strerror or str(error)) from error
 
 
 @contextmanager
