@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -12,16 +11,12 @@ from django.utils import timezone
 from archive_node import nodes
 from archive_node.jobs import dispatch
 from archive_node.models import Job, StudyFacts
+from pacs_common.patient_ids import is_placeholder
 
 PRIORITY = 15  # below a person's recall, and below an eviction: nobody waits for it yet
 ARRIVED_WITHIN = timedelta(hours=24)  # an archive's first scan finds old exams: none is new
 MOST_LOOKED_AT = 500  # exams of one patient
 NOT_IMAGES = {"PR", "KO", "SR", "AU", "DOC", "FID", "HC", "PLAN", "REG", "RWV", "SEG", "STAIN"}
-PLACEHOLDERS = {
-    "0", "UNKNOWN", "UNK", "INCONNU", "ANONYMOUS", "ANON", "NONE", "N/A", "NA", "NOID", "NO ID",
-    "TEST", "PATIENT", "X", "XX", "XXX", "NC", "?",
-}  # fmt: skip
-_ONE_SIGN = re.compile(r"(.)\1{2,}\Z")
 
 
 def recall_for_arrivals(node: str, arrived: Iterable[StudyFacts]) -> int:
@@ -90,4 +85,4 @@ def _values(text: str) -> set[str]:
 def _names_nobody(patient_id: str) -> bool:
     """Whether an ID is empty or a placeholder: such match nothing, not even each other."""
     wanted = patient_id.strip().upper()
-    return not wanted or wanted in PLACEHOLDERS or bool(_ONE_SIGN.match(wanted))
+    return not wanted or is_placeholder(wanted)

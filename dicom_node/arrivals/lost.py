@@ -12,15 +12,11 @@ from django.utils import timezone
 
 from dicom_node.arrivals.studies import told_of
 from dicom_node.models import Study
+from pacs_common.patient_ids import is_placeholder
 
 MAX_LOOKED_AT = 2000  # of the latest exams
 MAX_TOLD = 200
-PLACEHOLDERS = {
-    "0", "UNKNOWN", "UNK", "INCONNU", "ANONYMOUS", "ANON", "NONE", "N/A", "NA", "NOID", "NO ID",
-    "TEST", "PATIENT", "X", "XX", "XXX", "NC", "?",
-}  # fmt: skip
 _ORDERLY = re.compile(r"(?=.*[0-9])[^\W_](?:[-./_ ]?[^\W_])*\Z")
-_ONE_SIGN = re.compile(r"(.)\1{2,}\Z")
 
 
 def lost(*, since: timedelta, limit: int = 100) -> list[dict[str, Any]]:
@@ -47,7 +43,7 @@ def doubt(study: Study) -> str:
     patient_id = study.patient_id.strip()
     if not patient_id:
         return "empty"
-    if patient_id.upper() in PLACEHOLDERS or _ONE_SIGN.match(patient_id):
+    if is_placeholder(patient_id):
         return "placeholder"
     if not _ORDERLY.match(patient_id):
         return "malformed"
