@@ -11,6 +11,7 @@ from archive_node.vault_setting import VaultSpec
 from pacs_common import errors
 
 _DRIVES: dict[str, int] = {}  # of the vaults that were opened
+_DOUBTFUL = (VolumeState.SUSPECT, VolumeState.RETIRED)
 
 
 def specs() -> dict[str, VaultSpec]:
@@ -55,8 +56,12 @@ def doubtful(of: Vault) -> set[str]:
 
     A copy on a suspect volume is a source where there is no other.
     """
-    states = (VolumeState.SUSPECT, VolumeState.RETIRED)
-    return {volume.label for volume in of.volumes() if volume.state in states}
+    return {volume.label for volume in of.volumes() if volume.state in _DOUBTFUL}
+
+
+def relied_on(of: Vault) -> set[str]:
+    """Return the labels of the other volumes."""
+    return {volume.label for volume in of.volumes() if volume.state not in _DOUBTFUL}
 
 
 def answering() -> tuple[list[Vault], dict[str, str]]:

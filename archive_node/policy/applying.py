@@ -11,7 +11,7 @@ from archive_node.policy import selection
 from archive_node.policy.evictions import usable_bytes
 from archive_node.policy.relief import under_way_bytes
 from archive_node.policy.requests import RULE, request_all
-from archive_node.policy.rules import COPY, RECALL, Rules, excess_bytes
+from archive_node.policy.rules import COPY, RECALL, Rules, is_high
 
 MOST_COPIES = 500  # of one vault, new ones in one scan: a queue of a million rows helps nobody
 MOST_RECALLS = 20
@@ -45,7 +45,7 @@ def recall_by_rules(node: str, disk: dict[str, Any], asked: Rules) -> None:
             if decision is None:
                 continue
             free -= facts.size_bytes - facts.online_bytes
-            if len(found) == MOST_RECALLS or excess_bytes(usable, free, asked.policy):
+            if len(found) == MOST_RECALLS or is_high(usable, free, asked.policy):
                 break
             found.append(facts.study_uid)
         request_all(RECALL, node, found, RULE)

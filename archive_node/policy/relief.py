@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from archive_node.jobs import moves
 from archive_node.models import Job, NodeState, StudyFacts
 from archive_node.policy import evictions
 from archive_node.policy.decided import rules_of
@@ -53,7 +53,8 @@ def wake(node: str, free_bytes: int) -> int:
         if needed > free_bytes:
             continue
         free_bytes -= needed
-        woken += _queued(job)
+        waiting = Job.objects.filter(id=job.id)
+        woken += moves.move("wake", waiting, waits_for="", due_at=timezone.now())
     return woken
 
 
@@ -65,16 +66,11 @@ def _lacking_bytes(node: str, recalls: QuerySet[Job]) -> int:
 
 def _waiting(node: str) -> QuerySet[Job]:
     return Job.objects.filter(
-        kind=Job.Kind.RECALL, node=node, state=Job.State.WAITING, waits_for=f"space on {node}"
+        kind=Job.Kind.RECALL,
+        node=node,
+        state=Job.State.WAITING,
+        waits_for=moves.waits_for_space(node),
     )
-
-
-def _queued(job: Job) -> int:
-    now = timezone.now()
-    with transaction.atomic():
-        return Job.objects.filter(id=job.id, state=Job.State.WAITING).update(
-            state=Job.State.QUEUED, waits_for="", due_at=now, updated_at=now
-        )
 
 
 def consider(node: str, disk: dict[str, Any], asked: Rules) -> None:

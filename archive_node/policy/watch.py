@@ -16,7 +16,7 @@ from archive_node.models import CopiedInstance, Copy, EvictionList, Job, NodeSta
 from archive_node.policy import selection
 from archive_node.policy.evictions import usable_bytes
 from archive_node.policy.forecast import full_at
-from archive_node.policy.rules import Policy, excess_bytes
+from archive_node.policy.rules import Policy, is_high
 
 WARNING, CRITICAL = "warning", "critical"
 FILLING, SILENT, VAULT, NO_COPY, FAILED, BEHIND = (
@@ -38,7 +38,7 @@ def watch_disk(node: str, disk: dict[str, Any], policy: Policy, now: datetime) -
     with_room = disk | {"free_bytes": disk["free_bytes"] + may_go}
     later = full_at(with_room, state.arrivals, now)
     waits = EvictionList.objects.filter(node=node, state=EvictionList.State.PROPOSED).exists()
-    if excess_bytes(usable, free, policy) and not may_go:
+    if is_high(usable, free, policy) and not may_go:
         text = f"{node} is above its high watermark and nothing may be evicted"
         alarms.raise_alarm(FILLING, node, CRITICAL, f"{text}: {_left(free, until)}")
     elif is_soon and later is not None and later - now < soon:

@@ -72,7 +72,7 @@ def _there(work: Work, name: str, proven: Held) -> Held:
     a suspect or retired volume frees nothing.
     """
     vault = library.vault(name)
-    labels = {volume.label for volume in vault.volumes()} - library.doubtful(vault)
+    labels = library.relied_on(vault)
     copies = {row.copy_id: row.copy for row in proven.values() if row.copy.volume in labels}
     there = {key for key, copy in copies.items() if vault.find(copy.member) == copy.volume}
     for key, copy in copies.items():
