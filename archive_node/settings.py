@@ -4,6 +4,7 @@ import dj_database_url
 
 from archive_node.config import CONFIG
 from pacs_common import logs
+from pacs_common.measures import shared_files
 
 ARCHIVE = CONFIG
 
@@ -13,7 +14,7 @@ ALLOWED_HOSTS = ["*"]  # nothing the archive answers depends on the Host header
 ROOT_URLCONF = "archive_node.urls"
 WSGI_APPLICATION = "archive_node.wsgi.application"
 INSTALLED_APPS = ["archive_node"]
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = ["pacs_common.measures.served.note_route"]
 TEMPLATES: list[dict[str, object]] = []
 APPEND_SLASH = False
 USE_TZ = True
@@ -35,5 +36,7 @@ EMAIL_HOST, EMAIL_PORT = CONFIG.smtp_host, CONFIG.smtp_port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = CONFIG.smtp_user, CONFIG.smtp_password
 EMAIL_USE_TLS, EMAIL_USE_SSL = CONFIG.smtp_tls == "starttls", CONFIG.smtp_tls == "tls"
 EMAIL_TIMEOUT = 10
+
+shared_files.keep_in(CONFIG.data_dir / "measures")
 
 LOGGING = logs.configuration(CONFIG.log_level, CONFIG.log_dir)

@@ -6,6 +6,7 @@ from archive_node.api import (
     alarms,
     audit,
     evictions,
+    figures,
     growth,
     holds,
     jobs,
@@ -51,7 +52,7 @@ urlpatterns = [
     path("api/log", log.lines),
     path("healthz", monitor.healthz),
     path("readyz", monitor.readyz),
-    path("metrics", monitor.metrics),
+    path("metrics", figures.metrics),
 ]
 handler400 = "archive_node.api.guard.bad_request"
 handler404 = "archive_node.api.guard.no_such_page"

@@ -7,6 +7,7 @@ from dicom_node.config import CONFIG
 from dicom_node.config.web import ANY_ORIGIN
 from dicom_node.store.layout import Layout
 from pacs_common import logs
+from pacs_common.measures import shared_files
 
 SECRET_KEY = CONFIG.secret_key
 DEBUG = False
@@ -15,6 +16,7 @@ ROOT_URLCONF = "dicom_node.urls"
 WSGI_APPLICATION = "dicom_node.wsgi.application"
 INSTALLED_APPS = ["dicom_node", "corsheaders"]
 MIDDLEWARE = [
+    "pacs_common.measures.served.note_route",
     "corsheaders.middleware.CorsMiddleware",
     "dicom_node.dicomweb.compression.CompressAnswers",
     "dicom_node.api.answers.FinishAnswers",
@@ -52,5 +54,7 @@ else:  # a server that does not answer is known to be away in seconds
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         connect_timeout=5, tcp_user_timeout=10_000
     )
+
+shared_files.keep_in(Layout(CONFIG.data_dir).measures)
 
 LOGGING = logs.configuration(CONFIG.log_level, Layout(CONFIG.data_dir).log)

@@ -23,6 +23,7 @@ from dicom_node.api.answers import harmless
 from dicom_node.api.guard import traced
 from pacs_common.errors import ArgensError
 from pacs_common.logs import trace_id
+from pacs_common.measures.served import remember
 
 _UID = r"[0-9.]{1,64}"
 _ADDRESS = re.compile(
@@ -77,6 +78,7 @@ class ShortPath:
             trace_id.reset(token)
         if not _is_sent(answer):
             return None
+        remember(request)
         harmless(answer)
         patch_vary_headers(answer, ("origin",))
         return answer

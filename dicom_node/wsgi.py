@@ -10,5 +10,6 @@ application = get_wsgi_application()
 get_resolver().url_patterns  # noqa: B018 - else each worker's first caller waits for all modules
 
 from dicom_node.short_path import ShortPath  # noqa: E402 - it reads settings
+from pacs_common.measures.served import Counted  # noqa: E402 - settings say where
 
-application = ShortPath(application)
+application = Counted(ShortPath(application))

@@ -16,6 +16,7 @@ import httpx
 
 from pacs_common import errors
 from pacs_common.logs import trace_id
+from pacs_common.measures import asked
 
 CHUNK_BYTES = 1 << 20
 BODY_TRIES = 3
@@ -193,6 +194,7 @@ class HttpClient:
         300 and more are yielded as they are (for a proxy); else they raise their error before
         anything is yielded.
         """
+        begun = time.perf_counter()
         try:
             request = self._client.build_request(
                 method,
@@ -206,6 +208,7 @@ class HttpClient:
             response = self._sent(request)
         except _FAILURES as error:
             raise self._failed(error) from None
+        asked.answered(self.name, begun, response.headers.get("Date"))
         try:
             if response.status_code >= 300 and not passing:
                 raise self._translated(self._read(response))
@@ -245,12 +248,14 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         content: Mapping[str, Any],
     ) -> httpx.Response:
+        begun = time.perf_counter()
         try:
             response = self._client.request(
                 method, path, params=params, headers=_headers(headers, token), **content
             )
         except _FAILURES as error:
             raise self._failed(error) from None
+        asked.answered(self.name, begun, response.headers.get("Date"))
         if response.status_code >= 300:
             raise self._translated(response)
         return response
@@ -274,6 +279,7 @@ class HttpClient:
     def _failed(self, error: Exception) -> errors.ArgensError:
         if isinstance(error, httpx.InvalidURL):
             return errors.BadInput(f"{self.name}: {error}")
+        asked.failed(self.name, in_time=not isinstance(error, httpx.TimeoutException))
         return errors.PeerUnreachable(f"{self.name}: {_why(error)}")
 
     def _translated(self, response: httpx.Response) -> errors.ArgensError:

@@ -8,11 +8,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from pacs_common import VERSION
-from pacs_web.audit.models import AuditEvent, AuditSource
-from pacs_web.nodes.models import Node
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -54,19 +51,3 @@ def _not_ready() -> list[str]:
     except DatabaseError as error:
         return [_("the database does not answer: %(error)s") % {"error": error}]
     return []
-
-
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Count, for Prometheus, what the database knows (true for all processes of the role)."""
-    registry = CollectorRegistry()
-    Gauge("argens_portal_info", "Version.", ["version"], registry=registry).labels(VERSION).set(1)
-    Gauge("argens_portal_nodes", "Registered nodes.", registry=registry).set(Node.objects.count())
-    last = (
-        AuditEvent.objects.order_by("-id").values_list("id", flat=True).first()
-    )  # counting reads all
-    Gauge("argens_portal_audit_events", "Audit rows ever written.", registry=registry).set(
-        last or 0
-    )
-    silent = AuditSource.objects.exclude(problem="").count()
-    Gauge("argens_portal_audit_silent", "Servers not collected.", registry=registry).set(silent)
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import dj_database_url
 
 from pacs_common.logs import configuration
+from pacs_common.measures import shared_files
 from pacs_web import config
 
 config.DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "pacs_common.measures.served.note_route",
     "pacs_web.accounts.addresses.believe_proxies",
     "pacs_web.middleware.trace_requests",
     "pacs_web.middleware.send_security_headers",
@@ -143,6 +145,8 @@ LANGUAGE_COOKIE_SECURE = config.HTTPS
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Europe/Paris"
+
+shared_files.keep_in(config.DATA_DIR / "measures")
 
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = configuration(config.LOG_LEVEL, config.DATA_DIR / "log")

@@ -7,7 +7,7 @@ from django.views.i18n import set_language
 
 from pacs_common.errors import BadInput
 from pacs_common.uids import Uid
-from pacs_web import pages
+from pacs_web import figures, pages
 from pacs_web.accounts.glass import break_glass, broken_glass, review
 from pacs_web.accounts.introspection import introspect
 from pacs_web.accounts.login import Login, Logout, second_step
@@ -206,7 +206,7 @@ urlpatterns = [
     path("api/introspect", introspect, name="introspect"),
     path("healthz", pages.healthz, name="healthz"),
     path("readyz", pages.readyz, name="readyz"),
-    path("metrics", pages.metrics, name="metrics"),
+    path("metrics", figures.metrics, name="metrics"),
 ]
 
 handler400 = "pacs_web.middleware.unreadable"

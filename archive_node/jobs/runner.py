@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from archive_node import measures
 from archive_node.jobs import dispatch, states
 from archive_node.jobs.fellows import Fellows
 from archive_node.jobs.settling import settle
@@ -66,6 +68,7 @@ def _run(lease: Lease | None) -> bool:
     trace, at_work = trace_id.set(f"job-{lease.job_id}"), states.at_work_on.set(lease.job_id)
     about = {"job": lease.job_id, "kind": lease.kind, "node": lease.node, "study": lease.study_uid}
     LOG.info("job started", extra=about | {"attempt": lease.attempts})
+    begun = time.perf_counter()
     try:
         with _kept_alive(lease):
             _walk(lease)
@@ -75,6 +78,7 @@ def _run(lease: Lease | None) -> bool:
         LOG.warning("job taken away, or lost to another worker", extra=about)
         _clear_if_ended(lease.job_id)
     finally:
+        measures.TURNS.labels(lease.kind).observe(time.perf_counter() - begun)
         states.at_work_on.reset(at_work)
         trace_id.reset(trace)
     return True

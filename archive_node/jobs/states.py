@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from archive_node import nodes, trail
+from archive_node import measures, nodes, trail
 from archive_node.jobs import moves, schedule
 from archive_node.jobs.moves import MAX_ATTEMPTS, MOVES, State, claimable
 from archive_node.jobs.pace import Pace
@@ -147,12 +147,18 @@ class Lease:
         with transaction.atomic():
             self._move("finish", error=self._note, **self._progress())
             self._tell("job-done", self._note)
+        self._count(State.DONE)
 
     def fail(self, reason: str) -> None:
         """running -> failed, with a line that says why."""
         with transaction.atomic():
             self._move("fail", error=moves.one_line(reason), **self._progress())
             self._tell("job-failed", moves.one_line(reason))
+        self._count(State.FAILED)
+
+    def _count(self, state: State) -> None:
+        measures.ENDED.labels(self.kind, state).inc()
+        measures.BYTES.labels(self.kind).inc(self._bytes)
 
     def postpone(self, reason: str) -> None:
         """running -> queued, due after a pause that grows; failed after the last attempt."""

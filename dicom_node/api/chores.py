@@ -25,9 +25,14 @@ def overview(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
         {
             "running": chores_lock.is_held(Layout(CONFIG.data_dir)),
-            "chores": [_digests(), _renditions(), _forwarding(), _commitment()],
+            "chores": queues(),
         }
     )
+
+
+def queues() -> list[dict[str, Any]]:
+    """Return what waits for each kind of work."""
+    return [_digests(), _renditions(), _forwarding(), _commitment()]
 
 
 def _digests() -> dict[str, Any]:

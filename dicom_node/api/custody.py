@@ -9,6 +9,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from dicom_node import measures
 from dicom_node.api.guard import allowed
 from dicom_node.config import CONFIG
 from dicom_node.custody import facts, quarantine_files
@@ -117,6 +118,7 @@ def _put(request: HttpRequest, study_uid: str, sop_uid: str) -> JsonResponse:
     if not (size.isascii() and size.isdigit()):
         raise BadInput("Content-Length is missing")
     restored = put_back(LAYOUT, found, request, int(size), reserve_bytes=CONFIG.reserve_bytes)
+    measures.received(measures.RECALL, "stored" if restored else "duplicate", int(size) * restored)
     return JsonResponse({"restored": restored}, status=201 if restored else 200)
 
 

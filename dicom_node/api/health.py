@@ -1,4 +1,4 @@
-"""Is the node alive, is it ready, how is it: `/healthz`, `/readyz`, `/metrics`, `/api/node`."""
+"""Is the node alive, is it ready, how is it: `/healthz`, `/readyz`, `/api/node`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db.models import Max, Sum
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from dicom_node import peers
 from dicom_node.api import dicom_tls, forwarding
@@ -59,8 +58,8 @@ def account(request: HttpRequest) -> JsonResponse:
             "default_issuer": CONFIG.default_issuer,
             "started_at": STARTED_AT.isoformat(),
             "last_arrival_at": latest.isoformat() if latest else None,
-            "disk": _disk_use(),
-            "counts": _counts(),
+            "disk": disk_use(),
+            "counts": counts(),
             "arrivals": rate.account(),
             "single_copy_studies": SINGLE.count(),
             "renditions": saving.account(),
@@ -69,20 +68,8 @@ def account(request: HttpRequest) -> JsonResponse:
     )
 
 
-@require_GET
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer counts and disk use for Prometheus."""
-    registry = CollectorRegistry()
-    objects = Gauge("argens_node_objects", "Objects by kind", ["kind"], registry=registry)
-    disk = Gauge("argens_node_disk_bytes", "Disk by use", ["use"], registry=registry)
-    for kind, number in _counts().items():
-        objects.labels(kind).set(number)
-    for use, size in _disk_use().items():
-        disk.labels(use.removesuffix("_bytes")).set(size)
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
-def _counts() -> dict[str, int]:
+def counts() -> dict[str, int]:
+    """Return how many objects of each kind there are."""
     totals = Study.objects.aggregate(
         instances=Sum("instance_count", default=0),
         evicted=Sum("evicted_count", default=0),
@@ -99,7 +86,8 @@ def _counts() -> dict[str, int]:
     }
 
 
-def _disk_use() -> dict[str, Any]:
+def disk_use() -> dict[str, Any]:
+    """Return the disk's bytes by use."""
     disk = os.statvfs(CONFIG.data_dir)
     return {
         "total_bytes": disk.f_blocks * disk.f_frsize,

@@ -10,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
+from dicom_node import measures
 from dicom_node.api.bodies import body_of
 from dicom_node.api.guard import allowed
 from dicom_node.config import CONFIG
@@ -43,6 +44,7 @@ def instance(request: HttpRequest, study_uid: str, sop_uid: str) -> JsonResponse
         by=request.ticket.subject,
     )
     is_new = restore(LAYOUT, given, request, reserve_bytes=CONFIG.reserve_bytes)
+    measures.received(measures.RESTORE, "stored" if is_new else "duplicate", int(size) * is_new)
     return JsonResponse({"restored": is_new}, status=201 if is_new else 200)
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import connections
 
+from dicom_node import measures
 from dicom_node.custody.reject import NODE, apply_note
 from dicom_node.custody.reject_note import KEY_OBJECTS
 from dicom_node.dicomweb.selection import LAYOUT
@@ -100,6 +101,7 @@ class Objects:
     def fail(self, sop_class: str, uid: str, error: ArgensError) -> None:
         """Note an object of which nothing is kept."""
         LOG.warning("STOW-RS refused an object: %s", error, extra={"sop_instance_uid": uid})
+        measures.received(measures.STOW_RS, "refused")
         self._accounts.append(Failed(sop_class, uid, error))
 
     def break_off(self, error: ArgensError) -> None:
@@ -127,6 +129,7 @@ class Objects:
             return Kept.of(result)
         except ArgensError as error:
             LOG.warning("STOW-RS refused an object: %s", error)
+            measures.received(measures.STOW_RS, "refused")
             found = incoming.named
             return Failed(*(found if all(found) else named), error)
         except Exception:  # the same edge: the caller hears of every object

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from dicom_node import measures
 from dicom_node.index.entry import WANTED, Entry, Identity, Stored, entry_of, sop_of
 from dicom_node.ingest.arrival import Origin
 from dicom_node.ingest.checks import check_class, check_identity
@@ -95,12 +96,15 @@ class Incoming:
         if self._failure is not None:
             raise self._failure
         try:
-            return replace(self._settle(self, self._entry()), size_bytes=self.file.size_bytes)
+            settled = self._settle(self, self._entry())
         except ArgensError as error:
             self._failure = error
             raise
         finally:
             self.file.close()
+        door = measures.STOW_RS if self.origin.stored_by else measures.C_STORE
+        measures.received(door, settled.outcome.value, self.file.size_bytes)
+        return replace(settled, size_bytes=self.file.size_bytes)
 
     @property
     def named(self) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicom_node import measures
+
 LOG = logging.getLogger(__name__)
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -92,6 +94,7 @@ class KeptFiles:
                 total -= entry.size_bytes
         with self._lock:
             self._measured_bytes, self._written_bytes = total, 0
+        measures.CACHE.labels(self.root.name).set(total)
 
     def _entries(self) -> Iterator[_Entry]:
         now = time.time()

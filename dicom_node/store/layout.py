@@ -15,6 +15,7 @@
 <data>/forwarding.json                                   the forwarding rules
 <data>/routed-until                                      arrivals before it have met the rules
 <data>/chores.lock                                       held by the one process that does chores
+<data>/measures/                                         what its processes count, for /metrics
 <data>/log/                                              the last lines of the log, for IT
 """
 
@@ -54,6 +55,7 @@ class Layout:
         self.forwarding_rules = data_dir / "forwarding.json"
         self.routed_until = data_dir / "routed-until"
         self.chores_lock = data_dir / "chores.lock"
+        self.measures = data_dir / "measures"
         self.log = data_dir / "log"
 
     def folder(self, hour: str) -> Path:

@@ -8,9 +8,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from pacs_web.accounts import checks  # noqa: F401 - registers itself
+        from pacs_web.accounts import checks, measures  # noqa: F401 - checks registers itself
         from pacs_web.accounts.groups import ensure_groups
         from pacs_web.accounts.sessions import begin
 
+        measures.listen()
         user_logged_in.connect(begin, dispatch_uid="begin-session")
         post_migrate.connect(ensure_groups, sender=self)

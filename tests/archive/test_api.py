@@ -242,7 +242,7 @@ def test_metrics_are_computed_from_the_database_and_name_no_patient(head, vault)
     scan_all()
     run_job("copy")
     text = Client().get("/metrics").content.decode()
-    assert 'argens_archive_jobs{state="done"} 1.0' in text
+    assert 'argens_archive_jobs{kind="copy",state="done"} 1.0' in text
     assert 'argens_archive_node_reachable{node="CT"} 1.0' in text
     assert 'argens_archive_copies{proof="verified"} 1.0' in text
     assert STUDY not in text and "42" not in text

@@ -237,7 +237,7 @@ def test_another_method_is_405(db, ticket, route):
 
 
 def test_a_fault_of_ours_is_a_problem_document_without_details(db, ticket, monkeypatch):
-    monkeypatch.setattr("dicom_node.api.health._counts", lambda: 1 / 0)
+    monkeypatch.setattr("dicom_node.api.health.counts", lambda: 1 / 0)
     client = Client(raise_request_exception=False)
     answer = client.get("/api/node", headers={"Authorization": f"Bearer {ticket('status')}"})
     assert "division" not in require_problem(answer, 500)

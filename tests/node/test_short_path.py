@@ -14,10 +14,11 @@ from dicom_node import audit
 from dicom_node.api import guard
 from dicom_node.models import Instance
 from dicom_node.prepared import pictures
-from dicom_node.wsgi import application
+from dicom_node.wsgi import application as counted
 from tests.node.objects import STUDY
 from tests.node.test_frames import FRAMES, JPEG, LOOP, LOSSLESS_JPEG, OCTETS, loop
 
+application = counted.application
 WHOLE_WAY = application.whole_way
 IMAGE = FRAMES.removesuffix("/frames")
 SINGLE_JPEG = f"image/jpeg; transfer-syntax={LOSSLESS_JPEG}"

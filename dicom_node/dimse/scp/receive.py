@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from dicom_node import measures
 from dicom_node.arrivals.transfers import Refusal
 from dicom_node.config import CONFIG
 from dicom_node.custody import reject
@@ -49,6 +50,7 @@ def store(conversation: Conversation, message: Message, ingest: Ingest) -> Resul
 def _refused(conversation: Conversation, message: Message, status: int, why: str) -> Refusal:
     conversation.drain(message)
     _answer(conversation, message, status, why)
+    measures.received(measures.C_STORE, "refused")
     return Refusal(status, why, message.command.get("AffectedSOPInstanceUID", ""))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dicom_node import measures
 from dicom_node.config import CONFIG
 from dicom_node.dimse.association import command as commands
 from dicom_node.dimse.association.associate import Proposal
@@ -179,8 +180,11 @@ class Delivery:
         Raises AssociationEnded where the line is the caller's own and ends.
         """
         self._upcoming = iter(items)
+        door = measures.C_GET if isinstance(self._line, OwnLine) else measures.C_STORE_SCU
         while (turn := self._next()) is not None:
-            yield self._delivered(turn)
+            done = self._delivered(turn)
+            measures.sent(door, is_taken=done.is_taken, size_bytes=done.item.size_bytes)
+            yield done
 
     def _next(self) -> _Turn | None:
         turn, self._ahead = self._ahead, None

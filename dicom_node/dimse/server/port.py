@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from dicom_node import audit
+from dicom_node import audit, measures
 from dicom_node.config import CONFIG
 from dicom_node.dimse.association.acceptor import Rejected, accept
 from dicom_node.dimse.association.conversation import Conversation
@@ -125,6 +125,7 @@ class DicomServer:
         slot = self._slots.claim(self._process, address[0])
         if slot is None and not self._lobby.enter(address[0]):
             connection.close()
+            measures.association(measures.REJECTED)
             return
         thread = threading.Thread(
             target=self._serve, args=(connection, address[0], listener.tls, slot), daemon=True
@@ -202,6 +203,7 @@ class DicomServer:
                 wire, address, door.admit, within_s=CONFIG.artim_s, idle_s=CONFIG.idle_s
             )
         except Rejected:
+            measures.association(measures.REJECTED)
             door.remember_rejection()  # only now: the peer has its answer
             return
         except AssociationEnded as error:
@@ -209,19 +211,27 @@ class DicomServer:
             if isinstance(error, BadPdu):
                 wire.abort(2, error.reason)
             return
+        with measures.open_association("tls" if door.secured else "dicom"):
+            self._serve_peer(conversation, door)
+
+    def _serve_peer(self, conversation: Conversation, door: Door) -> None:
         begun = time.monotonic()
+        measures.association(measures.ACCEPTED)
         audit.note("associated", **conversation.whose, called_ae=conversation.own_ae, **door.how)
         try:
             self._services.serve(conversation)
             lasted_s = round(time.monotonic() - begun, 3)
+            measures.association(measures.RELEASED)
             audit.note("ended", **conversation.whose, lasted_s=lasted_s, why="released")
         except AssociationEnded as error:
             self._broken(conversation, error)
         except BaseException:
+            measures.association(measures.ABORTED)
             conversation.abort()
             raise
 
     def _broken(self, conversation: Conversation, error: AssociationEnded) -> None:
+        measures.association(measures.ABORTED)
         LOG.warning("association ended: %s", error, extra=conversation.whose)
         audit.note("ended", **conversation.whose, why=str(error))
         conversation.abort(error.reason if isinstance(error, BadPdu) else 0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pynetdicom.sop_class import Verification
 
-from dicom_node import audit
+from dicom_node import audit, measures
 from dicom_node.arrivals.transfers import RELEASED, Account, Refusal
 from dicom_node.dimse.association import command as commands
 from dicom_node.dimse.association.conversation import Conversation, Released
@@ -107,7 +108,9 @@ class Visit:
             audit.note("refused", **conversation.whose, why=why)
             self._refuse(conversation, message, NOT_AUTHORISED, why)
             return
+        begun = time.perf_counter()
         service(conversation, message)
+        measures.served(asked, begun)
 
     def tell(self, conversation: Conversation, why_ended: str) -> None:
         """Put into the audit what this association stored: a line for each study and outcome.
@@ -144,6 +147,7 @@ class Visit:
             self.account.begin()
             uid = message.command.get("AffectedSOPInstanceUID", "")
             self.account.refused(Refusal(status, why, uid))
+            measures.received(measures.C_STORE, "refused")
 
 
 def _is_for(asked: int, context: Context) -> bool:
