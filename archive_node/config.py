@@ -27,6 +27,7 @@ class ArchiveConfig(AlarmSetting):
     broker_url: str
     secret_key: str
     log_level: str
+    log_format: str
     http_bind: str
     http_port: int
     nodes: dict[str, str]
@@ -115,6 +116,9 @@ def read(env: Env) -> ArchiveConfig:
             kept_in=data_dir / "secret-key",
         ),
         log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
+        log_format=env.text(
+            "PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text."
+        ),
         http_bind=env.text("PACS_HTTP_BIND", "127.0.0.1", "Address of the HTTP port."),
         http_port=env.integer(
             "PACS_HTTP_PORT", 8200, "Port of the archive's interface.", high=65535
@@ -209,6 +213,8 @@ def read(env: Env) -> ArchiveConfig:
         ),
         **vars(alarm_setting.read(env)),
     )
+    if config.log_format not in ("json", "text"):
+        raise SettingError("PACS_LOG_FORMAT", f"{config.log_format!r} is neither json nor text")
     if config.low_watermark > config.high_watermark:
         raise SettingError("PACS_LOW_WATERMARK", "is above PACS_HIGH_WATERMARK")
     for spec in config.vaults.values():

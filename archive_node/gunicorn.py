@@ -7,7 +7,7 @@ from typing import Any
 from archive_node.config import CONFIG
 from pacs_common import logs
 
-_LOGGERS = logs.configuration(CONFIG.log_level, CONFIG.log_dir)
+_LOGGERS = logs.configuration(CONFIG.log_level, CONFIG.log_dir, CONFIG.log_format)
 _GUNICORN = {"level": CONFIG.log_level, "handlers": ["stderr"], "propagate": False}
 
 SETTINGS: dict[str, Any] = {

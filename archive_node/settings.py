@@ -39,4 +39,4 @@ EMAIL_TIMEOUT = 10
 
 shared_files.keep_in(CONFIG.data_dir / "measures")
 
-LOGGING = logs.configuration(CONFIG.log_level, CONFIG.log_dir)
+LOGGING = logs.configuration(CONFIG.log_level, CONFIG.log_dir, CONFIG.log_format)

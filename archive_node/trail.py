@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from archive_node.models import AuditLine, StudyFacts
+from pacs_common.logs import trace_id
 
 LOCK = 0x415243484956  # "ARCHIV"
 
@@ -22,13 +23,14 @@ def note(kind: str, by: str, **details: Any) -> None:
 
 
 def note_all(kind: str, by: str, details: Iterable[dict[str, Any]]) -> None:
-    """Add a line for each of `details`, as `note` does."""
+    """Add a line for each of `details`, as `note` does; with the id of the request or job."""
+    trace = {"trace": trace_id.get()} if trace_id.get() else {}
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         AuditLine.objects.bulk_create(
-            AuditLine(kind=kind, by=by[:200], details=each) for each in details
+            AuditLine(kind=kind, by=by[:200], details=trace | each) for each in details
         )
 
 

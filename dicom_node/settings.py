@@ -57,4 +57,4 @@ else:  # a server that does not answer is known to be away in seconds
 
 shared_files.keep_in(Layout(CONFIG.data_dir).measures)
 
-LOGGING = logs.configuration(CONFIG.log_level, Layout(CONFIG.data_dir).log)
+LOGGING = logs.configuration(CONFIG.log_level, Layout(CONFIG.data_dir).log, CONFIG.log_format)

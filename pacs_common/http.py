@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 import httpx
 
 from pacs_common import errors
-from pacs_common.logs import trace_id
+from pacs_common.logs import TRACE_HEADER, trace_id
 from pacs_common.measures import asked
 
 CHUNK_BYTES = 1 << 20
@@ -355,5 +355,5 @@ def _headers(headers: Mapping[str, str] | None, token: str | None) -> dict[str, 
         merged["Authorization"] = f"Bearer {token}"
     trace = trace_id.get()
     if trace and trace.isascii() and trace.isprintable():  # it may have come from anywhere
-        merged["X-Request-Id"] = trace
+        merged[TRACE_HEADER] = trace
     return merged

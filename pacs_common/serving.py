@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 from gunicorn.util import import_app
+
+
+class LikeTheRole(Logger):  # type: ignore[misc]
+    """gunicorn's own lines, in the form and place of the role's; its access log is left alone."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take its settings, but leave its error log to the root logger."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -34,5 +45,10 @@ def load(application: str) -> None:
 
 def serve(application: str, **settings: Any) -> None:
     """Serve a WSGI application ("module:name") until SIGTERM; settings are gunicorn's."""
-    usual = {"preload_app": True, "graceful_timeout": 5, "control_socket_disable": True}
+    usual = {
+        "preload_app": True,
+        "graceful_timeout": 5,
+        "control_socket_disable": True,
+        "logger_class": LikeTheRole,
+    }
     _Server(application, {**usual, **settings}).run()

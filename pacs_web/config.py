@@ -154,9 +154,12 @@ BREAK_GLASS_S = env.integer(
     low=60,
 )
 LOG_LEVEL = env.text("PACS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
+LOG_FORMAT = env.text("PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text.")
 
 if LOG_LEVEL not in LOG_LEVELS:
     raise SettingError("PACS_LOG_LEVEL", f"{LOG_LEVEL!r} is not one of {', '.join(LOG_LEVELS)}")
+if LOG_FORMAT not in ("json", "text"):
+    raise SettingError("PACS_LOG_FORMAT", f"{LOG_FORMAT!r} is neither json nor text")
 if OPENID_ISSUER and not OPENID_CLIENT_ID:
     raise SettingError("PACS_OPENID_CLIENT_ID", "is wanted with PACS_OPENID_ISSUER")
 for _name, _url in [*NODES.items(), ("archive", ARCHIVE_URL or "http://")]:

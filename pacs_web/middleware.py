@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,7 +9,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from pacs_common.errors import ArgensError, BadInput
-from pacs_common.logs import trace_id
+from pacs_common.logs import TRACE_HEADER, trace_id, trace_of
 from pacs_web.accounts.guard import problem_response
 from pacs_web.federation.passing import as_ours
 
@@ -32,18 +30,16 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 INTERFACES = ("/api/", "/dicom-web/")
-_SAFE_TRACE = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 
 
 def trace_requests(get_response: GetResponse) -> GetResponse:
     """Give each request an id that its log lines, and the roles it asks, repeat."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-Id", "")
-        token = trace_id.set(given if _SAFE_TRACE.match(given) else secrets.token_hex(8))
+        token = trace_id.set(trace_of(request.headers.get(TRACE_HEADER)))
         try:
             response = get_response(request)
-            response["X-Request-Id"] = trace_id.get()
+            response[TRACE_HEADER] = trace_id.get()
         finally:
             trace_id.reset(token)
         return response

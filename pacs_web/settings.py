@@ -149,5 +149,5 @@ TIME_ZONE = "Europe/Paris"
 shared_files.keep_in(config.DATA_DIR / "measures")
 
 LOGGING_CONFIG = "logging.config.dictConfig"
-LOGGING = configuration(config.LOG_LEVEL, config.DATA_DIR / "log")
+LOGGING = configuration(config.LOG_LEVEL, config.DATA_DIR / "log", config.LOG_FORMAT)
 LOGGING["loggers"]["axes"] = {"level": "WARNING"}  # type: ignore[index]

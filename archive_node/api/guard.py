@@ -13,7 +13,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from pacs_common import errors
-from pacs_common.logs import trace_id
+from pacs_common.logs import TRACE_HEADER, trace_id, trace_of
 from pacs_common.tickets import Ticket, TicketVerifier
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def ticketed(**scopes: str | tuple[str, ...]) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-            trace = trace_id.set(request.headers.get("X-Request-Id", "")[:64])
+            trace = trace_id.set(trace_of(request.headers.get(TRACE_HEADER)))
             try:
                 return view(request, _admitted(request, scopes), **kwargs)
             except errors.ArgensError as error:

@@ -24,7 +24,7 @@ from pacs_common.errors import (
     problem,
 )
 from pacs_common.http import HttpClient
-from pacs_common.logs import trace_id
+from pacs_common.logs import trace_id, trace_of
 from pacs_common.tickets import Ticket, TicketVerifier
 
 LOG = logging.getLogger(__name__)
@@ -102,8 +102,7 @@ def allowed(scope: str, *, study_in_body: bool = False) -> Callable[[View], View
 
 def traced(request: HttpRequest) -> str:
     """Return the trace id of a request: the caller's, or a new one."""
-    known = request.META.get("HTTP_X_REQUEST_ID", "")
-    return known if known.isalnum() and len(known) <= 64 else uuid.uuid4().hex
+    return trace_of(request.META.get("HTTP_X_REQUEST_ID"))
 
 
 class TranslateErrors:

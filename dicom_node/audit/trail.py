@@ -17,6 +17,7 @@ from typing import Any
 
 from dicom_node.config import CONFIG
 from dicom_node.store.layout import Layout
+from pacs_common.logs import trace_id
 
 LOG = logging.getLogger(__name__)
 MAX_TEXT = 1024
@@ -29,9 +30,12 @@ MODE = 0o640
 def note(kind: str, **details: Any) -> bool:
     """Add one line with the time, its kind and the details; return whether it was written.
 
+    Within a request, an association or a chore, the line has its id (`trace`), as the log has.
     Care goes on where it cannot be written: the failure is logged, nothing is raised.
     """
     now = datetime.now(UTC)
+    if trace_id.get():
+        details.setdefault("trace", trace_id.get())
     file = day_file(Layout(CONFIG.data_dir).audit, f"{now:%Y-%m-%d}")
     try:
         _append(file, _line(now, kind, details))

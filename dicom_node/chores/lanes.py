@@ -12,6 +12,7 @@ from contextlib import suppress
 from django.db import DatabaseError, connections
 
 from pacs_common.errors import ArgensError
+from pacs_common.logs import new_trace, trace_id
 
 LOG = logging.getLogger(__name__)
 JOIN_S = 5.0
@@ -59,6 +60,7 @@ class Lanes:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, name: str, work: Callable[[GoesOn], object], gives_way: bool) -> None:
+        trace_id.set(new_trace("chore"))  # of this thread's lines
         try:
             if gives_way:
                 with suppress(OSError):

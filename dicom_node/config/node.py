@@ -18,6 +18,7 @@ class Node:
     database_url: str
     secret_key: str
     log_level: str
+    log_format: str
     name: str
     http_bind: str
     http_port: int
@@ -54,6 +55,11 @@ def read_node(env: Env) -> Node:
         log_level=values.log_level(
             env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
             "PACS_LOG_LEVEL",
+        ),
+        log_format=values.one_of(
+            env.text("PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text."),
+            "PACS_LOG_FORMAT",
+            ("json", "text"),
         ),
         name=values.not_blank(
             env.text("PACS_NODE_NAME", "NODE", "The node's name, and its tickets' audience."),

@@ -9,9 +9,11 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
+from pacs_common.logs import trace_id
 from pacs_web.audit.models import Action, AuditEvent, AuditRows, Result
 from pacs_web.audit.one_writer import one_writer
 
+TRACE = "trace"  # the id of the request, as the logs of all roles have it
 SAME_ACT = timedelta(minutes=15)
 _RESULT_OF = {Action.REFUSED: Result.REFUSED, Action.LOGIN_FAILED: Result.FAILED}
 _BROWSERS = [
@@ -67,7 +69,7 @@ def write(
         patient_id=patient[1],
         address=address_of(request),
         agent=agent_of(request),
-        detail=detail,
+        detail=detail | ({TRACE: trace_id.get()} if trace_id.get() else {}),
     )
 
 

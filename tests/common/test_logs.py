@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from pacs_common.logs import JsonLines, trace_id
+from pacs_common.logs import JsonLines, TextLines, trace_id, trace_of
 
 PROGRAM = """
 import logging, logging.config
@@ -117,3 +117,52 @@ def test_that_a_role_is_not_ready_yet_fills_no_log():
         "log.error('%s: %s', 'Internal Server Error', '/api/jobs')\n"
     )
     assert [said["message"] for said in lines] == ["Internal Server Error: /api/jobs"]
+
+
+def as_text(record_of: str, **extra: object) -> str:
+    record = logging.Logger("x").makeRecord(
+        "dicom_node.ingest", logging.WARNING, "file.py", 1, record_of, (), None, extra=extra
+    )
+    return TextLines().format(record)
+
+
+def test_the_same_as_text_is_for_people_and_stays_on_one_line():
+    token = trace_id.set("assoc-0123456789abcdef")
+    try:
+        said = as_text("stored", count=3, why='a "b"\nc')
+    finally:
+        trace_id.reset(token)
+    head, _, rest = said.partition(" ")
+    assert head.endswith("+00:00")
+    assert rest == (
+        "WARNING dicom_node.ingest [assoc-0123456789abcdef] stored count=3 "
+        'why="a \\"b\\"\\nc"'
+    )  # fmt: skip
+    assert "\n" not in as_text("two\nlines") and "\x1b" not in as_text("\x1b[31mred")
+
+
+def test_text_is_a_form_of_standard_error_alone_the_kept_lines_are_json(tmp_path):
+    code = f"""
+import logging, logging.config
+from pathlib import Path
+from pacs_common.logs import configuration
+logging.config.dictConfig(configuration("INFO", Path({str(tmp_path)!r}), "text"))
+logging.getLogger("role").info("begun", extra={{"port": 1}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.endswith(" INFO role begun port=1\n")
+    (kept,) = (tmp_path / "recent.jsonl").read_text().splitlines()
+    assert json.loads(kept)["port"] == 1
+
+
+@pytest.mark.parametrize("told", ["req-0001", "f" * 64, "6F9619FF-8B86-D011-B42D-00CF4FC964FF"])
+def test_an_id_that_a_caller_gave_is_kept(told):
+    assert trace_of(told) == told
+
+
+@pytest.mark.parametrize(
+    "told", [None, "", "short", "f" * 65, "a b c d e f", "id\nid\nid\n", "é" * 9]
+)
+def test_an_id_that_is_not_well_formed_is_replaced(told):
+    made = trace_of(told)
+    assert made != told and trace_of(made) == made

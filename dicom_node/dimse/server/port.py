@@ -26,6 +26,7 @@ from dicom_node.dimse.server.slots import Slot, Slots
 from dicom_node.index.writer import IndexWriter
 from dicom_node.ingest.ingest import Ingest
 from dicom_node.store.layout import Layout
+from pacs_common.logs import new_trace, trace_id
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 256
@@ -144,6 +145,7 @@ class DicomServer:
     def _serve(
         self, connection: socket.socket, address: str, tls: ServerTls | None, slot: Slot | None
     ) -> None:
+        trace_id.set(new_trace("assoc"))  # of this thread's lines, and of its audit
         try:
             self._associate(connection, address, tls, slot)
         except Exception:  # the DIMSE edge: one association's fault ends that association alone
