@@ -50,6 +50,7 @@ class ArchiveConfig(AlarmSetting):
     scrub_days: float
     member_bytes: int
     keys: dict[str, bytes] = field(repr=False)
+    keys_file: str
 
     @property
     def vaults(self) -> dict[str, VaultSpec]:
@@ -179,13 +180,14 @@ def read(env: Env) -> ArchiveConfig:
             "A larger study is written in parts of about this size, each proven by itself.",
             low=1000,
         ),
-        keys=_keys(
-            env.text(
+        keys_file=(
+            keys_file := env.text(
                 "PACS_ARCHIVE_KEYS_FILE",
                 "",
                 "File of the keys that vaults name (mode 600; JSON, or lines of id = base64).",
             )
         ),
+        keys=_keys(keys_file),
         priors=env.integer(
             "PACS_PRIORS",
             2,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
+from pacs_common import kept_files
 from pacs_web import config
 from pacs_web.audit.models import AuditEvent
 
@@ -55,6 +56,23 @@ def last_anchor() -> Anchor | None:
     """Return the newest anchor."""
     found = anchors()
     return found[-1] if found else None
+
+
+def set_aside_after(row: int) -> list[Anchor]:
+    """Take out of the file the anchors of rows after `row`, and return them, oldest first.
+
+    For a database that came back from a backup: the file as it was stays beside the new one.
+    """
+    found = anchors()
+    lost = [one for one in found if one.row > row]
+    if lost:
+        file = config.AUDIT_ANCHOR_FILE
+        aside = file.with_name(f"{file.stem}.before-restore-{timezone.now():%Y%m%dT%H%M%SZ}.jsonl")
+        kept = [one for one in found if one.row <= row]
+        os.link(file, aside)
+        lines = b"".join(json.dumps(vars(one)).encode() + b"\n" for one in kept)
+        kept_files.replace(file, lines, 0o640)
+    return lost
 
 
 def _anchor(number: int, line: str) -> Anchor:

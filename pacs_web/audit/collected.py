@@ -29,6 +29,7 @@ ACTIONS = {
     "associated": Action.CONNECT,
     "ended": Action.CONNECT,
     "rules": Action.CONFIGURE,
+    "backup-restored": Action.RESTORED,
     "job-done": Action.JOB,
     "job-failed": Action.JOB,
     "inserted": Action.ARCHIVE,

@@ -45,6 +45,7 @@ class Action(models.TextChoices):
     CONNECT = "connect", _("Connected by DICOM")
     CONFIGURE = "configure", _("Changed the configuration")
     JOB = "job", _("Archive job ended")
+    RESTORED = "backup-restored", _("Restored from a backup")
     OTHER = "other", _("Other act")
 
 
