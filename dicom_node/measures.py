@@ -64,6 +64,15 @@ CACHE = Gauge(
 )
 
 
+def begin() -> None:
+    """Tell as 0 what may come: an increase from nothing is none to Prometheus."""
+    for outcome in (ACCEPTED, REJECTED, RELEASED, ABORTED):
+        ASSOCIATIONS.labels(outcome)
+    for door in (C_STORE, STOW_RS):
+        for outcome in ("stored", "duplicate", "quarantined", "refused"):
+            _in(door, outcome)
+
+
 def received(door: str, outcome: str, size_bytes: int = 0) -> None:
     """Count an instance that came in: stored, duplicate, quarantined, or refused."""
     number, size = _in(door, outcome)

@@ -112,6 +112,9 @@ class TicketVerifier:
             issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
             mark = self._mark(issuer)  # before the key is read: a later change is seen
             ticket = self._verified(token, issuer)
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+            told = f"the ticket is not valid here: {error}; {_by_this_clock(token)}"
+            raise NotAuthenticated(told) from None
         except (jwt.PyJWTError, ValueError) as error:
             raise NotAuthenticated(f"the ticket is not valid here: {error}") from None
         with self._lock:
@@ -166,6 +169,16 @@ class TicketVerifier:
             return self._key_file(issuer).read_bytes()
         except OSError:
             raise NotAuthenticated(f"issuer {issuer!r} is not trusted here") from None
+
+
+def _by_this_clock(token: str) -> str:
+    """Say how old a well-signed ticket is by this machine's clock: clocks that differ show here."""
+    made_at = jwt.decode(token, options={"verify_signature": False}).get("iat")
+    if not isinstance(made_at, int | float):
+        return "it does not say when it was made"
+    age_s = time.time() - made_at
+    when = f"{age_s:.0f} s ago" if age_s >= 0 else f"{-age_s:.0f} s from now"
+    return f"it was made {when} by this machine's clock: compare the clocks of both machines"
 
 
 def _kept_key(key_file: Path) -> Ed25519PrivateKey:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
-from archive_node import library, nodes
+from archive_node import library, measures, nodes
 from archive_node.api.guard import monitored
 from archive_node.api.status import open_alarms
 from archive_node.models import Copy, EvictionList, Job, MountRequest, NodeState
@@ -30,6 +30,9 @@ Families = Iterable[GaugeMetricFamily]
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer all that the archive's processes counted, and how it is at this moment."""
     return HttpResponse(shared_files.told([Figures()]), content_type=shared_files.CONTENT_TYPE)
+
+
+measures.begin(Job.Kind.values)
 
 
 class Figures:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 from prometheus_client.core import GaugeMetricFamily
 
-from dicom_node import peers
+from dicom_node import measures, peers
 from dicom_node.api import chores, dicom_tls, forwarding, health
 from dicom_node.arrivals import rate
 from dicom_node.config import CONFIG
@@ -29,6 +29,9 @@ Families = Iterable[GaugeMetricFamily]
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer all that the node's processes counted, and how it is at this moment."""
     return HttpResponse(shared_files.told([Figures()]), content_type=shared_files.CONTENT_TYPE)
+
+
+measures.begin()
 
 
 class Figures:

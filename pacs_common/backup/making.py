@@ -49,7 +49,7 @@ def make(role: Role, dest: Path, migrations: Sequence[str], keep: int | None = N
     """
     try:
         dest.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone_in(dest):
+        with _alone_in(dest, manifest.prefix(role.role, role.name)):
             made = _made(role, dest, migrations)
             if keep is not None:
                 prune(dest, role.role, role.name, keep)
@@ -130,8 +130,8 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _alone_in(dest: Path) -> Iterator[None]:
-    handle = os.open(dest / ".lock", os.O_RDWR | os.O_CREAT, SECRET_MODE)
+def _alone_in(dest: Path, begins: str) -> Iterator[None]:
+    handle = os.open(dest / f".{begins}lock", os.O_RDWR | os.O_CREAT, SECRET_MODE)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

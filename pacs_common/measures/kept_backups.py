@@ -25,13 +25,26 @@ def note(data_dir: Path, at: float, size_bytes: int) -> None:
 
 def gauges(data_dir: Path) -> Iterator[GaugeMetricFamily]:
     """Yield when the last backup was made and how large it was; nothing where there is none."""
-    try:
-        told: dict[str, Any] = json.loads((data_dir / NOTE).read_text(encoding="utf-8"))
-        at, size = float(told["at"]), float(told["size_bytes"])
-    except (OSError, ValueError, TypeError, KeyError):
+    found = _read(data_dir)
+    if found is None:
         return
+    at, size = found
     yield _gauge("argens_backup_timestamp_seconds", "When the last good backup was begun.", at)
     yield _gauge("argens_backup_size_bytes", "Size of the last good backup.", size)
+
+
+def last_at(data_dir: Path) -> float | None:
+    """Return when the last good backup was begun (Unix time); None where there is none."""
+    found = _read(data_dir)
+    return found and found[0]
+
+
+def _read(data_dir: Path) -> tuple[float, float] | None:
+    try:
+        told: dict[str, Any] = json.loads((data_dir / NOTE).read_text(encoding="utf-8"))
+        return float(told["at"]), float(told["size_bytes"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _gauge(name: str, told: str, value: float) -> GaugeMetricFamily:

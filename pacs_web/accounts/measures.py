@@ -13,6 +13,8 @@ LOGINS = Counter("argens_portal_logins_total", "Logins, by how they ended.", ["o
 
 def listen() -> None:
     """Connect the signals; called once when Django starts."""
+    for outcome in ("success", "failed", "locked"):
+        LOGINS.labels(outcome)  # told as 0: an increase from nothing is none to Prometheus
     user_logged_in.connect(_logged_in, dispatch_uid="count-login")
     user_login_failed.connect(_failed, dispatch_uid="count-login-failed")
     user_locked_out.connect(_locked_out, dispatch_uid="count-locked-out")

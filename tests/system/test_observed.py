@@ -24,7 +24,7 @@ SELECTOR = re.compile(r"\b(argens_[a-z0-9_]+)\{([^}]*)\}")
 MATCHER = re.compile(r'(\w+)(=~|=)"([^"]*)"')
 OF_PROMETHEUS = {"instance", "job"}
 CONDITIONAL = {  # outcomes of a closed list that this day did not see
-    "damaged", "aborted", "failed", "locked", "C-MOVE", "C-GET",
+    "damaged", "C-MOVE", "C-GET",
 }  # fmt: skip
 
 
@@ -32,9 +32,8 @@ CONDITIONAL = {  # outcomes of a closed list that this day did not see
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     with observed.hospital(tmp_path_factory.mktemp("observed")) as hospital:
         observed.work(hospital)
-        for role in hospital.all:
-            done = role.command("backup", str(hospital.folder / f"backup-{role.name}"))
-            assert done.returncode == 0, done.stderr
+        done = hospital.node.command("backup", str(hospital.folder / "backups"))
+        assert done.returncode == 0, done.stderr
         yield hospital
 
 
@@ -102,7 +101,7 @@ def test_the_archive_and_the_portal_tell_of_their_work(seen):
     assert value(seen.portal, "argens_peer_request_seconds_count", peer="CT") > 0
 
 
-@pytest.mark.parametrize(("where", "expression"), expressions())
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
 def test_what_dashboard_and_alerts_ask_for_is_exposed(told, where, expression):
     for name in OWN.findall(expression):
         assert name in told, f"{where}: nobody exposes {name}"
@@ -128,7 +127,7 @@ def test_one_id_goes_from_the_portal_to_the_node_and_into_both_audits(seen):
     assert answer.status_code == 200 and answer.headers["X-Request-Id"] == trace
     until(lambda: any(line.get("trace") == trace for line in seen.audit()))
     kinds = {line["kind"] for line in seen.audit() if line.get("trace") == trace}
-    assert kinds == {"read"}
+    assert {"read"} <= kinds <= {"read", "query"}  # where the study lies may be asked first
     shown = seen.portal.command("shell", "-c", AUDITED.format(trace=trace))
     assert "dicomweb" in shown.stdout, shown.stderr
 
@@ -161,3 +160,17 @@ def test_all_that_the_roles_log_is_json(seen):
     for role in seen.all:
         strange = [line for line in role.log.splitlines() if line and not line.startswith("{")]
         assert strange == [], strange[:5]
+
+
+def test_a_doctor_finds_a_working_hospital_without_a_problem(seen):
+    for role in seen.all:
+        done = role.command("doctor", "--json")
+        found = json.loads(done.stdout)
+        assert [one for one in found if one["level"] == "problem"] == []
+        assert done.returncode == 1  # warnings: a test's hospital has no second vault, no backup
+        told = {(one["about"].split()[0], one["level"]) for one in found}
+        assert ("HTTP", "ok") in told and ("database", "ok") in told
+    listed = seen.portal.command("doctor").stdout
+    assert "our tickets are believed" in listed and "its clock agrees" in listed
+    assert any(line.startswith("ok       HTTP port") and "ours" in line
+               for line in listed.splitlines())  # fmt: skip

@@ -1,0 +1,30 @@
+"""`manage.py archive doctor`: what is wrong with the archive and its parts, and what to do."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from archive_node.management.examination import examinations
+from pacs_common.doctor import finding
+
+
+class Command(BaseCommand):
+    help = "Examine the archive: exit status 0 all is well, 1 warnings, 2 problems."
+    requires_system_checks: list[str] = []  # what is broken must not keep the doctor out
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the form of the answer."""
+        parser.add_argument("--json", action="store_true", help="a list of findings as JSON")
+
+    def handle(self, **options: Any) -> None:
+        """Tell a line for each finding, as soon as it is found."""
+        found = []
+        for one in finding.examined(examinations()):
+            found.append(one)
+            if not options["json"]:
+                self.stdout.write("".join(finding.lines([one])))
+        if options["json"]:
+            self.stdout.write(finding.as_json(found))
+        sys.exit(finding.status(found))
