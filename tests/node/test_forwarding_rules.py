@@ -234,3 +234,20 @@ def test_rules_that_are_none_never_replace_the_file(tmp_path):
     with pytest.raises(BadInput):
         rules.replace({"rules": [{}]})
     assert rules.document() == {"rules": [entry("one")]}
+
+
+@pytest.mark.parametrize(
+    ("utc", "is_open"),
+    [
+        (datetime(2026, 3, 29, 0, 59), False),  # 1:59, and one minute later it is 3:00
+        (datetime(2026, 3, 29, 1, 0), True),  # the hour from 2 to 3 was left out; 3:00 is inside
+        (datetime(2026, 3, 29, 2, 0), False),
+        (datetime(2026, 10, 25, 0, 30), True),  # 2:30 comes twice, and both times is open
+        (datetime(2026, 10, 25, 1, 30), True),
+        (datetime(2026, 10, 25, 3, 0), False),
+    ],
+)
+def test_on_the_nights_when_the_clock_is_moved_the_wall_clock_decides(utc, is_open):
+    night = rule(send_hours=[{"from": "02:00", "to": "04:00"}])
+    moment = utc.replace(tzinfo=ZoneInfo("UTC")).astimezone(PARIS)
+    assert night.may_send(moment) is is_open

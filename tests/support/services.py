@@ -30,6 +30,8 @@ PACKAGES = {
     "make": "make",
     "nginx": "nginx-light",
     "npm": "npm",
+    "faketime": "faketime",
+    "promtool": "prometheus",
 }
 _ELSEWHERE = {
     "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True),

@@ -1,4 +1,4 @@
-"""A node, an archive and a portal that have done real work, and what they tell of it."""
+"""A node, an archive and a portal that have done real work, each in a time zone of its own."""
 
 from __future__ import annotations
 
@@ -99,9 +99,12 @@ def hospital(folder: Path) -> Iterator[Observed]:
         PACS_DICOM_TLS_CA=str(authority.certificate),
         PACS_PREPARE_AFTER_S="0",
         PACS_CHECK_CALLED_AE="yes",
+        TZ="Asia/Kolkata",
     )
-    archive = roles.archive(folder, {"CT": node})
-    portal = roles.portal(folder, {"CT": node}, archive.url, PACS_AUDIT_COLLECT_S="1")
+    archive = roles.archive(folder, {"CT": node}, TZ="America/St_Johns")
+    portal = roles.portal(
+        folder, {"CT": node}, archive.url, PACS_AUDIT_COLLECT_S="1", TZ="Pacific/Auckland"
+    )
     with roles.running(node, archive, portal):
         yield Observed(folder, node, archive, portal)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,19 @@ def test_a_doctor_finds_a_working_hospital_without_a_problem(seen):
     assert "our tickets are believed" in listed and "its clock agrees" in listed
     assert any(line.startswith("ok       HTTP port") and "ours" in line
                for line in listed.splitlines())  # fmt: skip
+
+
+def test_roles_in_other_time_zones_agree_on_when(seen):
+    """India, Newfoundland and New Zealand: half hours, and a day between them."""
+    now = datetime.now(UTC)
+    moments = [datetime.fromisoformat(str(line["at"])) for line in seen.audit()]
+    moments += [datetime.fromisoformat(str(line["at"])) for role in seen.all
+                for line in seen.lines(role)]  # fmt: skip
+    assert all(timedelta(0) <= now - at < timedelta(hours=1) for at in moments if at <= now)
+    assert max(moments) - now < timedelta(minutes=1)
+    (hour,) = {file.parent for file in (seen.folder / "node-ct/objects").rglob("*.dcm")}
+    arrived = datetime.strptime("/".join(hour.parts[-4:]) + "+0000", "%Y/%m/%d/%H%z")
+    assert timedelta(0) <= now - arrived < timedelta(hours=2)
+    scanned = value(seen.archive, "argens_archive_node_scan_timestamp_seconds", node="CT")
+    assert abs(scanned - now.timestamp()) < 600
+    assert value(seen.portal, "argens_portal_audit_lag_seconds", source="CT") < 600
