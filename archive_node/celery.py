@@ -89,7 +89,6 @@ app.conf.update(
 
 @setup_logging.connect
 def _log_json_lines(**kwargs: object) -> None:
-    logging.captureWarnings(True)  # Celery's own would stand between the lines
     config = logs.configuration(CONFIG.log_level, CONFIG.log_dir, CONFIG.log_format)
     quiet = {name: {"level": "WARNING"} for name in _CHATTY}
     config["loggers"] = {**config["loggers"], **quiet}

@@ -11,6 +11,7 @@ _LOGGERS = logs.configuration(CONFIG.log_level, CONFIG.log_dir, CONFIG.log_forma
 _GUNICORN = {"level": CONFIG.log_level, "handlers": ["stderr"], "propagate": False}
 
 SETTINGS: dict[str, Any] = {
+    "proc_name": "argens: manage.py archive http",
     "bind": f"{CONFIG.http_bind}:{CONFIG.http_port}",
     "worker_class": "gthread",
     "workers": 2,

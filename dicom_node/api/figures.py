@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -67,10 +68,10 @@ def _disk() -> Families:
         disk.add_metric([name.removesuffix("_bytes")], size)
     yield disk
     a_day = rate.account()["bytes_a_day"]
-    if a_day > 0:
-        left = max(0, use["free_bytes"] - use["reserve_bytes"]) / a_day * 86_400
-        told = "Time until only the reserve is left, if each day brings what the last week did."
-        yield _one("argens_node_disk_full_in_seconds", told, left)
+    left = max(0, use["free_bytes"] - use["reserve_bytes"])
+    told = "Time until only the reserve is left, if each day brings what the last week did."
+    full_in_s = left / a_day * 86_400 if a_day > 0 else math.inf
+    yield _one("argens_node_disk_full_in_seconds", told, full_in_s)
     single = health.SINGLE.count()
     if single is not None:
         yield _one("argens_node_single_copy_studies", "Studies that exist once.", single)

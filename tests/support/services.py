@@ -30,7 +30,6 @@ PACKAGES = {
     "make": "make",
     "nginx": "nginx-light",
     "npm": "npm",
-    "faketime": "faketime",
     "promtool": "prometheus",
 }
 _ELSEWHERE = {

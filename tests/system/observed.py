@@ -91,6 +91,7 @@ def hospital(folder: Path) -> Iterator[Observed]:
     """Run the three roles; the node listens for TLS too."""
     authority = Authority(folder)
     paper = authority.issue("node", days=30)
+    paper.key.chmod(0o600)
     node = roles.node(
         folder,
         PACS_DICOM_TLS_PORT=str(free_port()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -37,6 +38,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
         serving.load(APPLICATION)
+        logging.captureWarnings(True)  # Celery's own would stand between the log's lines
         for module in LOADED:
             import_module(module)
         processes.run(branches())

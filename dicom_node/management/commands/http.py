@@ -16,6 +16,7 @@ class Command(BaseCommand):
         """Serve until SIGTERM or SIGINT."""
         serve(
             APPLICATION,
+            proc_name="argens: manage.py node http",
             bind=f"{CONFIG.http_bind}:{CONFIG.http_port}",
             worker_class="dicom_node.worker.StayingThreads",
             workers=WORKERS,

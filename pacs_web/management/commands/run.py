@@ -45,6 +45,7 @@ def http() -> None:
     """Serve the pages until SIGTERM or SIGINT."""
     serve(
         APPLICATION,
+        proc_name="argens: manage.py web http",
         bind=f"{config.HTTP_BIND}:{config.HTTP_PORT}",
         worker_class="gthread",
         workers=config.HTTP_WORKERS,
