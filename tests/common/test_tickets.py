@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 
 import jwt
@@ -248,3 +249,10 @@ def test_a_file_that_holds_no_such_key_is_named(tmp_path):
     key_file.write_bytes(b"-----BEGIN NOTHING-----")
     with pytest.raises(ValueError, match=r"portal\.key\.pem does not hold an Ed25519 private key"):
         TicketIssuer.at("portal", key_file, tmp_path / "trust")
+
+
+@pytest.mark.parametrize(("off", "when"), [(-300, "30[01] s ago"), (300, "(299|300) s from now")])
+def test_a_ticket_that_is_refused_for_its_time_names_the_clocks(trust, key, off, when):
+    made_at = int(time.time()) + off
+    why = refused(trust, signed(key, iat=made_at, exp=made_at + 120))
+    assert re.search(f"made {when} by this machine's clock: compare the clocks", why)
