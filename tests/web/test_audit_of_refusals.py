@@ -10,6 +10,7 @@ from django.test import Client
 from pacs_web import config
 from pacs_web.audit.models import AuditEvent
 from tests.web.archive_answers import Archive
+from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY
 
 
@@ -19,14 +20,18 @@ def test_a_person_who_opens_an_exam_without_the_right_is_written_down(
     assert browser("it").get(f"/studies/{CT_STUDY}/").status_code == 403
     row = AuditEvent.objects.get(action="refused")
     assert (row.who, row.action, row.study_uid) == ("it", "refused", CT_STUDY)
-    assert row.detail == {"right": "view_studies"}
+    assert without_trace(row.detail) == {"right": "view_studies"}
 
 
 def test_so_is_a_program(nodes: object, browser: Callable[[str], Client]) -> None:
     address = f"/dicom-web/studies/{CT_STUDY}/metadata"
     assert browser("archivist").get(address).status_code == 403
     row = AuditEvent.objects.get(action="refused")
-    assert (row.who, row.action, row.detail) == ("archivist", "refused", {"right": "view_studies"})
+    assert (row.who, row.action, without_trace(row.detail)) == (
+        "archivist",
+        "refused",
+        {"right": "view_studies"},
+    )
 
 
 def test_a_job_that_the_archive_refuses_is_written_down_with_the_reason(

@@ -10,6 +10,7 @@ from django.test import Client
 from pacs_common.errors import BadInput, PeerUnreachable
 from pacs_web.audit.models import AuditEvent
 from pacs_web.nodes.models import Node
+from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY
 from tests.web.node_stand_in import StandIn
 
@@ -75,7 +76,7 @@ def test_what_was_given_up_is_tried_again(it: Client, ct: StandIn) -> None:
     assert "3 images are sent again." in page
     assert ct.bodies == [{"destination": "TELERAD", "state": "given-up"}]
     detail = AuditEvent.objects.filter(action="configure").last().detail
-    assert detail == {"what": "forwarding", "act": "retry", "node": "CT", **said}
+    assert without_trace(detail) == {"what": "forwarding", "act": "retry", "node": "CT", **said}
 
 
 def test_a_try_that_fails_says_why(it: Client, ct: StandIn) -> None:

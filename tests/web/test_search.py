@@ -16,6 +16,7 @@ from pacs_web import config
 from pacs_web.audit.models import AuditEvent
 from pacs_web.nodes.models import Node
 from pacs_web.studies.asked import PAGE_SIZE
+from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY, ct_study, instance, rf_study
 from tests.web.node_stand_in import Behaviour, StandIn, node_stand_in
 
@@ -170,7 +171,11 @@ def test_a_search_is_audited_with_what_was_looked_for(nodes: object, clinician: 
     found(clinician, name="Lefèvre", servers="CT")
     row = AuditEvent.objects.get(action="search")
     assert row.who == "clinician"
-    assert row.detail == {"query": {"PatientName": "Lefèvre*"}, "servers": ["CT"], "found": 1}
+    assert without_trace(row.detail) == {
+        "query": {"PatientName": "Lefèvre*"},
+        "servers": ["CT"],
+        "found": 1,
+    }
 
 
 def test_a_study_on_two_servers_is_one_row_with_both(
