@@ -7,6 +7,7 @@ from django.test import Client
 
 from pacs_web.audit.models import AuditEvent
 from tests.web.archive_answers import Archive
+from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY
 
 pytestmark = pytest.mark.usefixtures("nodes")
@@ -135,7 +136,7 @@ class TestOne:
         operator.post(f"{PAGE}1/{action}/")
         assert archive.jobs[0]["state"] == then
         row = AuditEvent.objects.get(action="archive-job")
-        assert row.detail == {"job": 1, "act": action}
+        assert without_trace(row.detail) == {"job": 1, "act": action}
 
     def test_offers_only_what_its_state_allows(self, archive: Archive, operator: Client) -> None:
         archive.add("copy", CT_STUDY, "running")
@@ -174,7 +175,7 @@ class TestMany:
         assert "2 jobs: queued again." in page.content.decode()
         assert [job["state"] for job in archive.jobs] == ["queued", "failed", "queued"]
         row = AuditEvent.objects.get(action="archive-job")
-        assert row.detail == {"act": "retry", "jobs": [1, 3]}
+        assert without_trace(row.detail) == {"act": "retry", "jobs": [1, 3]}
 
     def test_asks_before_it_cancels(self, archive: Archive, operator: Client) -> None:
         archive.add("copy", CT_STUDY)

@@ -8,6 +8,7 @@ from django.test import Client
 from pacs_web.archive.mount_pages import requested
 from pacs_web.audit.models import AuditEvent
 from tests.web.archive_answers import NOW, VOLUME, Archive
+from tests.web.audited import without_trace
 
 pytestmark = pytest.mark.usefixtures("nodes")
 PAGE = "/archive/volumes/"
@@ -97,7 +98,7 @@ class TestOne:
         operator.post(f"{ONE}{action}/")
         assert archive.shelf.done == [(action, "A00001")]
         row = AuditEvent.objects.get(action="archive")
-        assert row.detail == {
+        assert without_trace(row.detail) == {
             "what": "volume",
             "act": action,
             "vault": "vault-1",
@@ -156,9 +157,11 @@ class TestMounts:
         assert "Thank you: volume A00012 is in its place." in page
         assert [one["volume"] for one in archive.shelf.mounts] == ["A00011"]
         row = AuditEvent.objects.get(action="archive")
-        assert row.detail == {"what": "mount", "vault": "vault-1", "volume": "A00012"} | {
-            "barcode": "a00012"
-        }
+        assert without_trace(row.detail) == {
+            "what": "mount",
+            "vault": "vault-1",
+            "volume": "A00012",
+        } | {"barcode": "a00012"}
 
     def test_a_wrong_volume_is_told_clearly_and_nothing_is_confirmed(
         self, archive: Archive, operator: Client
