@@ -228,7 +228,10 @@ class TestByHand:
         assert "Job 1 is queued" in page
         assert (archive.jobs[0]["kind"], archive.jobs[0]["requested_by"]) == ("copy", "archivist")
         row = AuditEvent.objects.get(action="archive-job")
-        assert (row.study_uid, row.detail) == (CT_STUDY, {"kind": "copy", "node": "CT"})
+        assert (row.study_uid, without_trace(row.detail)) == (
+            CT_STUDY,
+            {"kind": "copy", "node": "CT"},
+        )
 
     @pytest.mark.parametrize("uid", ["", "../1", "1..2", "x"])
     def test_refuses_what_is_no_uid(self, archive: Archive, operator: Client, uid: str) -> None:
