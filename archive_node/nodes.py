@@ -8,6 +8,7 @@ from django.conf import settings
 
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
+from pacs_common.sentences import say
 from pacs_common.tickets import TicketIssuer
 
 READ_S = 120.0  # an eviction of a large study compares many digests
@@ -23,7 +24,7 @@ def client(name: str, *, subject: str) -> NodeClient:
     try:
         url = settings.ARCHIVE.nodes[name]
     except KeyError:
-        raise errors.BadInput(f"no node is called {name[:40]!r} here") from None
+        raise errors.BadInput(say("node-unknown", name=name[:40])) from None
     known = copy.copy(_connected(name, url, issuer()))  # the connections are shared
     known.subject = subject
     return known

@@ -13,6 +13,7 @@ from archive_node.jobs import moves
 from archive_node.jobs.moves import State
 from archive_node.models import Job, MountRequest
 from archive_node.vault.base import Vault, Volume, VolumeState, WrongVolume
+from pacs_common.sentences import say
 
 UNWANTED_AFTER = timedelta(hours=1)
 
@@ -39,7 +40,7 @@ def insert(vault_name: str, label: str, barcode: str, drive: int | None, by: str
     panel was used, or the answer to an earlier call was lost) is as good as inserted now.
     """
     if barcode != label:
-        raise WrongVolume(f"the barcode says {barcode[:40]!r}, and {label} is wanted")
+        raise WrongVolume(say("barcode-other", barcode=barcode[:40], volume=label))
     library.vault(vault_name).insert(label, barcode, drive)
     with transaction.atomic():
         opened = MountRequest.objects.filter(vault=vault_name, volume=label, ended_at=None)

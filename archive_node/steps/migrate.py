@@ -22,6 +22,7 @@ from archive_node.vault.encryption import Key, KeyMissing, key_of
 from archive_node.vault.member import Member
 from archive_node.vault.tar import Damaged, entry_bytes
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 def migrate(work: Work) -> None:
@@ -34,7 +35,7 @@ def migrate(work: Work) -> None:
     """
     manifest = manifests.fetch(work)
     if not manifest.digests_ready:
-        raise errors.Unavailable(f"{work.node} has not computed all digests of the study yet")
+        raise errors.Unavailable(say("node-digests-missing", node=work.node))
     copying = _Copying(work, library.vault(work.vault), manifest)
     copying.adopt()
     copying.check_sizes()

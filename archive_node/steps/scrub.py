@@ -20,6 +20,7 @@ from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume
 from pacs_common import errors
+from pacs_common.sentences import say
 
 NO_GOOD_COPY = "no-good-copy"
 STRETCH_S = 300.0  # for which a drive is kept at most: others wait for it too
@@ -44,9 +45,9 @@ def scrub(work: Work, repair: Repair) -> None:
             time.sleep(BREATH_S)
     except MediumFailed as error:
         suspect(error)
-        raise errors.Conflict(f"{error}: it is suspect now, evacuate it") from error
+        raise errors.Conflict(say("suspect-now", why=error)) from error
     if bad:
-        work.note(f"{bad} copies on {work.volume} were bad: they are written anew")
+        work.note(say("copies-bad", copies_count=bad, volume=work.volume))
 
 
 def _unread(work: Work):
@@ -91,7 +92,7 @@ def _problem(work: Work, mounted: MountedVolume, copy: Copy) -> str:
                     work.check()
                 work.advance(row.size_bytes)
     except (volume.Damaged, errors.NotFound) as error:
-        return f"the copy on {copy.volume} ({copy.member}) is bad: {error}"
+        return say("copy-bad", volume=copy.volume, member=copy.member, why=error)
     return ""
 
 
@@ -105,7 +106,7 @@ def _settle(work: Work, copy: Copy, problem: str, repair: Repair) -> None:
         mark_bad(copy, problem)
         repair(copy.node, copy.study_uid, copy.vault)
         if is_lost:
-            text = f"{copy.study_uid} of {copy.node} has no good copy, and is not online: {problem}"
+            text = say("no-good-copy", study_uid=copy.study_uid, node=copy.node, why=problem)
             alarms.raise_alarm(NO_GOOD_COPY, copy.study_uid, Alarm.Level.CRITICAL, text)
 
 

@@ -16,6 +16,7 @@ from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.tar import CHUNK_BYTES
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 def folder(job_id: int) -> Path:
@@ -117,7 +118,6 @@ def _fetch(work: Work, instance: Instance, target: Path) -> None:
     part = target.with_suffix(".part")
     received = work.client.fetch(work.study_uid, instance.sop_instance_uid, part)
     if (received.sha256, received.size_bytes) != (instance.stored_sha256, instance.size_bytes):
-        raise errors.DigestMismatch(
-            f"{work.node} sent {instance.sop_instance_uid} with another digest than its own"
-        )
+        uid = instance.sop_instance_uid
+        raise errors.DigestMismatch(say("node-sent-other", node=work.node, instance_uid=uid))
     part.rename(target)

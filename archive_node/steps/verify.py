@@ -18,6 +18,7 @@ from archive_node.vault import volume
 from archive_node.vault.base import MountedVolume
 from archive_node.vault.tar import Damaged
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 def verify(work: Work) -> None:
@@ -70,8 +71,7 @@ def _conclude(work: Work, manifest: Manifest, doubtful: set[str]) -> None:
     away = [entry for entry in unproven if entry.availability != "ONLINE"]
     if away:
         raise errors.Conflict(
-            f"{len(away)} instances are neither on the node nor in a good copy here, "
-            f"the first is {away[0].sop_instance_uid}"
+            say("unproven", instances_count=len(away), instance_uid=away[0].sop_instance_uid)
         )
     if not unproven:  # else something arrived meanwhile: the next copy job brings it
         with work.fenced():
@@ -86,7 +86,7 @@ def _prove(work: Work, copy: Copy, digests: Mapping[str, str | None]) -> str:
             mounted.settle(copy.member)  # a killed worker may have named it and synced no folder
             prove(mounted, copy, digests, lambda each: work.advance(each.extent.size_bytes))
     except (Damaged, errors.NotFound) as error:
-        problem = f"the copy on {copy.volume} ({copy.member}) is bad: {error}"
+        problem = say("copy-bad", volume=copy.volume, member=copy.member, why=error)
         with work.fenced():
             mark_bad(copy, problem)
         return problem

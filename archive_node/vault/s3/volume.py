@@ -37,6 +37,7 @@ from archive_node.vault.s3.store import Found, Store, ThereAlready
 from archive_node.vault.s3.thawing import Thaw
 from archive_node.vault.s3.upload import Upload, sweep
 from pacs_common import errors
+from pacs_common.sentences import say
 
 _LAST_NUMBER = 99_999_999
 
@@ -172,7 +173,7 @@ class ObjectVolume(MountedVolume):
     def _head(self, member: str) -> dict[str, Any]:
         head = self._store.head(self._key(member))
         if head is None:
-            raise errors.NotFound(f"volume {self.label} has no {member}")
+            raise errors.NotFound(say("member-missing", volume=self.label, member=member))
         return head
 
     def _found(self) -> list[Found]:
