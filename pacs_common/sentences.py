@@ -33,6 +33,10 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
         "lost": "study {study_uid} of {node}: {lost_count} instances have no good copy anywhere",
         "no-good-copy": "{study_uid} of {node} has no good copy, and is not online: {why}",
         "scrub-overdue": "volume {volume} of {vault} was not read whole since {read_on}",
+        "vault-not-mounted": "nothing is mounted on {folder}",
+        "vault-not-there": "{folder} holds no {vault_kind} (is it mounted?)",
+        "vault-changed": "{folder} is another {vault_kind} than it was",
+        "vault-swapped": "{folder} is another vault than {vault} was",
         # what becomes of a study
         "away": "it is away",
         "stays-until-needed": "it stays until space is needed",

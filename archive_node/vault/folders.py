@@ -156,7 +156,9 @@ class FolderVault(Vault):
             who = json.loads((self.root / "library.json").read_text(encoding="utf-8"))
             return str(who["name"]), str(who["id"])
         except (FileNotFoundError, NotADirectoryError):
-            raise VaultUnavailable(f"{self.root} holds no {self.kind} (is it mounted?)") from None
+            raise VaultUnavailable(
+                say("vault-not-there", folder=self.root, vault_kind=self.kind)
+            ) from None
         except (KeyError, TypeError, ValueError):
             raise VaultUnavailable(f"{self.root}/library.json does not say who it is") from None
         except OSError as error:
@@ -165,7 +167,7 @@ class FolderVault(Vault):
     def _check_same(self) -> None:
         """Raise VaultUnavailable where an empty folder would look like an empty vault."""
         if self._who()[1] != self.library_id:
-            raise VaultUnavailable(f"{self.root} is another {self.kind} than it was")
+            raise VaultUnavailable(say("vault-changed", folder=self.root, vault_kind=self.kind))
 
     @contextmanager
     def _library_held(self) -> Iterator[None]:
@@ -262,7 +264,7 @@ def mount_of(spec: VaultSpec) -> Path | None:
 
 def _check_mounted(mount: Path) -> None:
     if not os.path.ismount(mount):
-        raise VaultUnavailable(f"nothing is mounted on {mount}")
+        raise VaultUnavailable(say("vault-not-mounted", folder=mount))
 
 
 def volumes_in(folder: Path) -> list[str]:

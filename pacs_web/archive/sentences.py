@@ -36,6 +36,10 @@ SENTENCES: Mapping[str, Any] = {
         "Exam %(study_uid)s of %(node)s has no good copy, and is not on its server: %(why)s"
     ),
     "scrub-overdue": _("Volume %(volume)s of %(vault)s was not read whole since %(read_on)s."),
+    "vault-not-mounted": _("Nothing is mounted on %(folder)s."),
+    "vault-not-there": _("%(folder)s holds no %(vault_kind)s (is it mounted?)"),
+    "vault-changed": _("%(folder)s is another %(vault_kind)s than it was."),
+    "vault-swapped": _("%(folder)s is another vault than %(vault)s was."),
     # what becomes of an exam
     "away": _("it is not on the server"),
     "stays-until-needed": _("it stays until space is needed"),

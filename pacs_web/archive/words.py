@@ -134,7 +134,7 @@ DETAILS: Words = {
     "kind": _("Kind of hold"),
     "conditions": _("To exams"),
     "enabled": _("In force"),
-    "window": _("Window"),
+    "window": pgettext_lazy("of hours", "Window"),
     "about": _("About"),
     "high_watermark": _("High watermark"),
     "low_watermark": _("Low watermark"),

@@ -87,10 +87,18 @@ def _fill_jobs(archive: Archive) -> None:
         archive.work.acts.append(
             {"at": ago(hours=number), "by": by, "kind": "asked", "details": act}
         )
-    told = {"list": 2, "node": "CR", "studies": 12}
-    archive.work.acts.append(
-        {"at": ago(days=1), "by": "archivist", "kind": "list-approved", "details": told}
-    )
+    policy = {"node": "CR", "high_watermark": 0.9, "low_watermark": None, "least_age_days": 7.0}
+    window = {"kind": "copy", "vault": "", "node": "", "weekdays": "0123456", "begins": "20:00"}
+    full = say("list-disk-full", used_percent=0.942, mark_percent=0.85)
+    for kind, details in (
+        ("list-approved", {"list": 2, "node": "CR", "studies": 12, "why": full}),
+        ("policy-set", policy | {"approval": True}),
+        ("held", {"hold": 3, "node": "CT", "operation": "legal", "why": "expertise"}),
+        ("window-drawn", {"window": window | {"ends": "06:00", "bytes_per_s": 40_000_000}}),
+    ):
+        archive.work.acts.append(
+            {"at": ago(days=1), "by": "archivist", "kind": kind, "details": details}
+        )
 
 
 def _fill_vaults(archive: Archive) -> None:
@@ -106,7 +114,7 @@ def _fill_vaults(archive: Archive) -> None:
         | {"first_written_at": None, "last_written_at": None},
         VOLUME | full | {"label": "A00000", "slot": None, "state": "retired", "actions": []},
     ]  # fmt: skip
-    shelf.missing["off-site"] = "/mnt/off-site is not mounted"
+    shelf.missing["off-site"] = "nothing is mounted on /mnt/off-site"
     shelf.mounts[:] = [
         {"id": 1, "vault": "vault-1", "volume": "A00012", "drive": 1, "asked_at": ago(minutes=7)}
         | {"jobs": 3, "for": ["clinician", "archivist"]},
@@ -135,7 +143,7 @@ def _fill_policy(archive: Archive) -> None:
     policy.vaults[:] = [
         VAULT | more,
         VAULT | {"name": "off-site", "kind": "s3", "drives": 0, "required": True}
-        | {"problem": "/mnt/off-site is not mounted"},
+        | {"problem": "nothing is mounted on /mnt/off-site"},
         VAULT | {"name": "cloud", "kind": "s3", "drives": 0, "required": False, "volumes": 3}
         | {"capacity_bytes": 0, "used_bytes": 61 * GB},
     ]  # fmt: skip
@@ -187,7 +195,7 @@ def _fill_alarms(alarms: list[dict[str, Any]]) -> None:
     silent = say("node-silent", node="RF", since_at=datetime.now(UTC) - timedelta(days=3))
     alarms[:] = [
         row | {"id": 1, "kind": "vault-missing", "subject": "off-site", "level": "warning"}
-        | {"text": "vault off-site: /mnt/off-site is not mounted", "began_at": ago(hours=2)},
+        | {"text": "vault off-site: nothing is mounted on /mnt/off-site", "began_at": ago(hours=2)},
         row | {"id": 2, "kind": "disk-filling", "subject": "CR", "level": "critical"}
         | {"text": say("disk-list-waits", node="CR", left=left), "began_at": ago(hours=1)}
         | {"mailed_at": ago(minutes=55), "posted_at": ago(minutes=55)},

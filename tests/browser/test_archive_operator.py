@@ -19,8 +19,8 @@ from tests.browser.test_wcag import RULES
 
 LABELLED = "/archive/volumes/vault-1/A00003/"
 PAGES = [
-    "/archive/", "/archive/jobs/", "/archive/jobs/21/", "/archive/recalls/", "/archive/mounts/",
-    "/archive/volumes/", LABELLED, f"{LABELLED}retire/", f"{LABELLED}label/",
+    "/archive/", "/archive/alarms/", "/archive/jobs/", "/archive/jobs/21/", "/archive/recalls/",
+    "/archive/mounts/", "/archive/volumes/", LABELLED, f"{LABELLED}retire/", f"{LABELLED}label/",
     "/archive/evictions/", "/archive/evictions/3/", "/archive/rules/", "/archive/rules/1/",
     "/archive/holds/", "/archive/watermarks/", "/archive/schedule/", "/archive/acts/",
 ]  # fmt: skip
