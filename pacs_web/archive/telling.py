@@ -78,6 +78,7 @@ def _shown(name: str, value: Any, depth: int) -> object:
     if name in sentences.NESTED:
         return in_language(value, depth + 1)
     if name in _WORDS:
-        return str(words.said(_WORDS[name], value)).rstrip("…")
+        word = str(words.said(_WORDS[name], value)).rstrip("…")
+        return word[:1].lower() + word[1:] if name == "hold_kind" else word  # never in front
     ending = name.rpartition("_")[2] if "_" in name else ""
     return _KINDS[ending](value) if ending in _KINDS else value

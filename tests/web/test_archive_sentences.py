@@ -81,7 +81,7 @@ def test_sizes_moments_and_shares_are_written_as_the_reader_does() -> None:
 def test_a_sentence_in_a_sentence_is_said_in_the_language_too() -> None:
     held = say("held-by-person-because", hold_kind="legal", reason="expertise", person="marie")
     text = say("stays", why=say("held", why=held))
-    assert in_french(text) == "reste : retenu : Juridique (expertise), par marie"
+    assert in_french(text) == "reste : retenu : juridique (expertise), par marie"
 
 
 def test_one_is_not_several() -> None:
