@@ -33,7 +33,7 @@ def client(name: str, *, subject: str) -> NodeClient:
 def issuer() -> TicketIssuer:
     """Return the archive's ticket issuer; its public key is published in the trust folder."""
     config = settings.ARCHIVE
-    return _issuer(config.data_dir / "archive.key.pem", config.trust_dir)
+    return _issuer(config.ticket_key, config.trust_dir)
 
 
 @cache
@@ -42,5 +42,5 @@ def _connected(name: str, url: str, signer: TicketIssuer) -> NodeClient:
 
 
 @cache
-def _issuer(key_file: Path, trust_dir: Path) -> TicketIssuer:
-    return TicketIssuer.at("archive", key_file, trust_dir)
+def _issuer(key: str, trust_dir: Path) -> TicketIssuer:
+    return TicketIssuer.of("archive", key, trust_dir)
