@@ -7,6 +7,12 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import import_app
 
+USUAL: dict[str, Any] = {
+    "preload_app": True,
+    "graceful_timeout": 5,
+    "control_socket_disable": True,
+}
+
 
 class _Server(BaseApplication):  # type: ignore[misc]
     """An application with its settings; GUNICORN_CMD_ARGS goes before them."""
@@ -34,5 +40,4 @@ def load(application: str) -> None:
 
 def serve(application: str, **settings: Any) -> None:
     """Serve a WSGI application ("module:name") until SIGTERM; settings are gunicorn's."""
-    usual = {"preload_app": True, "graceful_timeout": 5, "control_socket_disable": True}
-    _Server(application, {**usual, **settings}).run()
+    _Server(application, {**USUAL, **settings}).run()

@@ -13,14 +13,11 @@ from django.db import connections
 from pacs_common.branches import Branch
 from pacs_common.processes import run
 from pacs_common.serving import load, serve
-from pacs_web import config
+from pacs_web import config, gunicorn
 from pacs_web.accounts.demo import ensure_demo_accounts
 from pacs_web.nodes.registry import register_archive, register_nodes, ticket_issuer
 
 APPLICATION = "pacs_web.wsgi:application"
-THREADS = 32
-# Where somebody switches the access log on, it holds no query and no page that led here.
-ACCESS_LOG = '%(h)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
 
 
 class Command(BaseCommand):
@@ -43,14 +40,4 @@ class Command(BaseCommand):
 
 def http() -> None:
     """Serve the pages until SIGTERM or SIGINT."""
-    serve(
-        APPLICATION,
-        bind=f"{config.HTTP_BIND}:{config.HTTP_PORT}",
-        worker_class="gthread",
-        workers=config.HTTP_WORKERS,
-        threads=THREADS,
-        timeout=60,
-        keepalive=20,
-        loglevel="warning",
-        access_log_format=ACCESS_LOG,
-    )
+    serve(APPLICATION, **gunicorn.SETTINGS)
