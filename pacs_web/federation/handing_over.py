@@ -13,12 +13,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from pacs_web import config
 from pacs_web.federation.server import Server
 
 ABLE = "X-Argens-Hands-Over"
+UNKNOWN = "application/octet-stream"  # a charset would stay with the node's own type
+PLACE = "X-Accel-Redirect"
 TICKET, ACCEPT, BASE = "X-Argens-Ticket", "X-Argens-Accept", "X-Argens-Base"
+CACHE = "X-Argens-Cache"
 
 
 def handed_over(
@@ -42,10 +46,20 @@ def handed_over(
     asked = dict(headers or {})
     query = f"?{urlencode(params, doseq=True)}" if params else ""
     target = "wado" if path == "wado" else f"dicom-web/{path}"
-    response = HttpResponse()
-    response["X-Accel-Redirect"] = f"{config.ACCEL_PREFIX}{place.id}/{target}{query}"
+    response = HttpResponse(content_type=UNKNOWN)
+    response[PLACE] = f"{config.ACCEL_PREFIX}{place.id}/{target}{query}"
     response[TICKET] = f"Bearer {place.ticket(study)}"
     response[ACCEPT] = asked.get("Accept", "*/*")
     if "X-Forwarded-Base" in asked:
         response[BASE] = asked["X-Forwarded-Base"]
     return response
+
+
+def set_cache_apart(response: HttpResponseBase) -> None:
+    """Tell nginx how long the node's answer may be kept, not how long this one may.
+
+    A Cache-Control here would stay in whatever is answered in the end, an explanation too.
+    """
+    if PLACE in response and "Cache-Control" in response:
+        response[CACHE] = response["Cache-Control"]
+        del response["Cache-Control"]

@@ -29,6 +29,7 @@ _KEPT = {  # of the portal's answer, before the node's takes its place
     "ticket": "x_argens_ticket",
     "accept": "x_argens_accept",
     "base": "x_argens_base",
+    "cache": "x_argens_cache",
     "trace": "x_request_id",
     "vary": "vary",
 }
@@ -127,4 +128,5 @@ def _fetching(told: Upstream) -> Iterator[str]:
     yield "add_header Referrer-Policy same-origin always;"
     yield "add_header Cross-Origin-Opener-Policy same-origin always;"
     yield "add_header X-Request-Id $argens_trace always;"
+    yield "add_header Cache-Control $argens_cache always;"
     yield "add_header Vary $argens_vary always;"
