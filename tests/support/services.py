@@ -30,11 +30,15 @@ PACKAGES = {
     "make": "make",
     "nginx": "nginx-light",
     "npm": "npm",
+    "ip": "iproute2",
+    "tc": "iproute2",
 }
 _ELSEWHERE = {
     "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True),
     "Orthanc": [Path("/usr/sbin/Orthanc")],
     "nginx": [Path("/usr/sbin/nginx")],
+    "ip": [Path("/usr/sbin/ip")],
+    "tc": [Path("/usr/sbin/tc")],
     "redis-server": [Path("/usr/sbin/redis-server")],
 }
 

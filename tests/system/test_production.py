@@ -23,7 +23,8 @@ from tests.support.data_sets import SERIES, STUDY, ct
 from tests.support.node_under_fault import wait_until
 from tests.support.process_tree import tree
 from tests.support.roles import ROOT
-from tests.system.production_hospital import PASSWORD, Production, at_once, production
+from tests.system.production_hospital import PASSWORD, Production, production
+from tests.system.production_part import at_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STATIC = ROOT / "pacs_web" / "static"
