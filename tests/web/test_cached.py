@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 from django.core.cache import caches
 from django.test import override_settings
+from redis import Redis
 
 from tests.support.redis_server import redis_server
 from tests.web.test_role import manage
@@ -30,6 +32,32 @@ def test_what_redis_keeps_is_forgotten_while_it_is_away_and_nothing_fails() -> N
             redis.start()
             cache.set("a", 2)
             assert cache.get("a") == 2
+            cache.close()
+
+
+class Bomb:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return pytest.fail, ("what a stranger wrote was unpickled",)
+
+
+def test_what_others_write_to_redis_is_neither_run_nor_believed() -> None:
+    with redis_server() as redis, Redis(port=redis.port) as stranger:
+        with override_settings(
+            CACHES={"default": {"BACKEND": BACKEND, "LOCATION": redis.url, "KEY_PREFIX": "p"}}
+        ):
+            cache = caches["default"]
+            cache.set_many({"exam-a": "open", "exam-b": "closed"})
+            assert cache.get_many(["exam-a", "exam-b"]) == {"exam-a": "open", "exam-b": "closed"}
+            open_, closed = (cache.make_and_validate_key(name) for name in ("exam-a", "exam-b"))
+            stranger.set(closed, stranger.get(open_))
+            assert cache.get("exam-b", "unknown") == "unknown"
+            for forged in (pickle.dumps(Bomb()), b"x" * 32 + pickle.dumps(Bomb()), b"", b"7"):
+                stranger.set(open_, forged)
+                assert cache.get("exam-a", "unknown") == "unknown"
+            cache.set("exam-a", "open")
+            assert cache.get("exam-a") == "open"
             cache.close()
 
 
