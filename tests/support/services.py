@@ -32,6 +32,9 @@ PACKAGES = {
     "npm": "npm",
     "ip": "iproute2",
     "tc": "iproute2",
+    "systemd-analyze": "systemd",
+    "shellcheck": "shellcheck",
+    "debootstrap": "debootstrap",
 }
 _ELSEWHERE = {
     "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True),
