@@ -32,6 +32,7 @@ PACKAGES = {
     "npm": "npm",
     "ip": "iproute2",
     "tc": "iproute2",
+    "openssl": "openssl",
     "systemd-analyze": "systemd",
     "shellcheck": "shellcheck",
     "debootstrap": "debootstrap",
