@@ -17,10 +17,12 @@ PLACE = ROOT / "deploy" / "env"
 SETTINGS = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))
 SECTIONS = {"node": "A node", "archive": "The archive", "portal": "The portal"}
 # The unit files give these: secrets are files of their own, folders are fixed.
-OF_THE_UNIT = {"PACS_DATA_DIR", "PACS_TRUST_DIR", "PACS_SECRET_KEY", "PACS_DATABASE_URL"}
+SECRETS = {"PACS_SECRET_KEY", "PACS_DATABASE_URL", "PACS_TICKET_KEY"}
+OF_THE_UNIT = {"PACS_DATA_DIR", "PACS_TRUST_DIR", *SECRETS}
 FOR_OTHERS = {"PACS_DEMO_ACCOUNTS_FILE"}  # the demo alone
 TOLD = {
     "node": {
+        "PACS_GENERATE_SECRETS": "no",
         "PACS_NODE_NAME": "CT",
         "PACS_AE_TITLE": "ARGENS_CT",
         "PACS_DEFAULT_ISSUER": "HOSPITAL",
@@ -31,6 +33,7 @@ TOLD = {
         "PACS_PORTAL_URL": "https://portal.hospital.example",
     },
     "archive": {
+        "PACS_GENERATE_SECRETS": "no",
         "PACS_NODES": "CT=https://ct.hospital.example:8443",
         "PACS_BROKER_URL": "redis://127.0.0.1:6379/0",
         "PACS_VAULTS": "vault-1=disk:/srv/argens-vault",
@@ -38,11 +41,13 @@ TOLD = {
         "PACS_HTTP_PORT": "8200",
     },
     "portal": {
+        "PACS_GENERATE_SECRETS": "no",
         "PACS_ALLOWED_HOSTS": "portal.hospital.example",
         "PACS_HTTPS": "yes",
         "PACS_TRUSTED_PROXIES": "127.0.0.1/32",
         "PACS_NODES": "CT=https://ct.hospital.example:8443",
         "PACS_ARCHIVE_URL": "https://archive.hospital.example:8444",
+        "PACS_CACHE_URL": "redis://127.0.0.1:6379/1",
         "PACS_HTTP_BIND": "127.0.0.1",
         "PACS_HTTP_PORT": "8000",
     },
@@ -52,8 +57,8 @@ HEAD = """\
 #
 # Made by deploy/make_env.py from the code. A line NAME=value takes effect at the next start; a line
 # that begins with # shows the default. NAME_FILE=/a/file instead gives the file's content.
-# The unit file gives PACS_DATA_DIR and PACS_TRUST_DIR; PACS_SECRET_KEY and PACS_DATABASE_URL are
-# the files secret-key and database-url in /etc/argens/secrets/{role}.
+# The unit files give the folders, and the secrets as files of /etc/argens/secrets/{role}:
+# secret-key is PACS_SECRET_KEY, database-url PACS_DATABASE_URL, ticket-key PACS_TICKET_KEY.
 """
 
 

@@ -34,6 +34,9 @@ for role in portal archive node-ct node-rf node-cr; do
     echo "postgres://$name:$(random)@postgres:5432/$name" | make "$role-database-url" 10001:999
     chmod 440 "secrets/$role-database-url"
 done
+for role in portal archive; do
+    openssl genpkey -algorithm ed25519 | make "$role-ticket-key" 10001
+done
 if [ ! -e secrets/tls-key ]; then
     openssl req -x509 -newkey rsa:3072 -nodes -days 90 -subj "/CN=$host" \
         -addext "subjectAltName=DNS:$host" -keyout secrets/.key -out secrets/.certificate 2>/dev/null

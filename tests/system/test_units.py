@@ -73,11 +73,13 @@ def test_a_service_gets_its_own_roles_settings_secrets_and_folder(service):
     role = ROLE_OF[commands(service)[-1].split()[2]]
     assert value(service, "EnvironmentFile") == [f"/etc/argens/{role}.env"]
     assert value(service, "StateDirectory") == [f"argens/{role} argens/trust"]
-    secrets = [one.split(":")[1] for one in value(service, "LoadCredential")]
-    assert secrets == [
-        f"/etc/argens/secrets/{role}/{name}" for name in ("secret-key", "database-url")
-    ]
-    assert f"PACS_DATA_DIR=/var/lib/argens/{role}" in value(service, "Environment")
+    given = set(value(service, "LoadCredential"))
+    names = {"secret-key", "database-url"} | ({"ticket-key"} if role != "node" else set())
+    assert given == {f"{name}:/etc/argens/secrets/{role}/{name}" for name in names}
+    told = value(service, "Environment")
+    for name in names:
+        assert f"PACS_{name.upper().replace('-', '_')}_FILE=%d/{name}" in told
+    assert f"PACS_DATA_DIR=/var/lib/argens/{role}" in told
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.stem)
