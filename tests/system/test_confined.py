@@ -57,13 +57,18 @@ class Confined(roles.Role):
         return self
 
     def stop(self, how: int = signal.SIGTERM) -> None:
-        """Stop the role itself: what traces it ends with it."""
-        if self.process is not None and self.process.poll() is None:
-            for pid in tree(self.process.pid)[1:2]:
-                os.kill(pid, how)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
-        super().stop(signal.SIGKILL)
+        """Stop the role itself: what traces it ends with it, and would not take it along."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        for pid in tree(self.process.pid)[1:2]:
+            os.kill(pid, how)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            for pid in reversed(tree(self.process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.wait()
 
 
 @pytest.fixture

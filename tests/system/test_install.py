@@ -48,8 +48,16 @@ def bare(tmp_path_factory) -> Path:
         str(wheels),
     ]
     download += ["--only-binary", ":all:", "--python-version", "3.11.2"]
-    subprocess.run([*download, "-r", str(ROOT / "requirements.txt")], check=True)
+    subprocess.run(
+        [*download, "-r", str(ROOT / "requirements.txt")], check=True, capture_output=True
+    )
     return root
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Path:
+    """The release that is installed first: this tree as it is now."""
+    return release(tmp_path_factory.mktemp("releases") / "first")
 
 
 @pytest.fixture
@@ -76,7 +84,7 @@ def release(folder: Path, **changed: str) -> Path:
     return folder
 
 
-def install(machine: Path, *options: str, source: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def install(machine: Path, *options: str, source: Path) -> subprocess.CompletedProcess[str]:
     """Run the installation script of a release from outside, into the folder."""
     return subprocess.run(
         ["bash", str(source / "deploy" / "install.sh"), *options, "--root", str(machine)],
@@ -126,15 +134,15 @@ def found(port: int) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_bare_debian_becomes_a_node_is_upgraded_and_taken_away(machine, tmp_path):
+def test_a_bare_debian_becomes_a_node_is_upgraded_and_taken_away(machine, first, tmp_path):
     dicom, http = free_port(), free_port()
     asked = ["node", "--name", "CT", "--issuer", "FREJUS", "--host", "ct.example", "--sqlite"]
     asked += ["--dicom-port", str(dicom), "--http-port", str(http), "--wheels", "/var/tmp/wheels"]
     asked += ["--portal", "https://portal.example"]
 
-    first = install(machine, *asked)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "ARGENS_CT, port" in first.stdout
+    done = install(machine, *asked, source=first)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ARGENS_CT, port" in done.stdout
     env = machine / "etc" / "argens" / "node.env"
     assert env.stat().st_mode & 0o777 == 0o600
     assert "\nPACS_DEFAULT_ISSUER=FREJUS\n" in env.read_text()
@@ -146,7 +154,7 @@ def test_a_bare_debian_becomes_a_node_is_upgraded_and_taken_away(machine, tmp_pa
     assert (units / "multi-user.target.wants/argens.target").is_symlink()
 
     before = kept(machine)
-    second = install(machine, *asked)
+    second = install(machine, *asked, source=first)
     assert second.returncode == 0 and "Nothing was to be changed." in second.stdout, second.stdout
     assert kept(machine) == before
 
@@ -202,12 +210,12 @@ def test_a_bare_debian_becomes_a_node_is_upgraded_and_taken_away(machine, tmp_pa
     with node_running(machine, dicom):
         assert STUDY in found(dicom)
 
-    gone = install(machine, "node", "--uninstall")
+    gone = install(machine, "node", "--uninstall", source=newer)
     assert gone.returncode == 0, gone.stderr
     assert not (machine / "opt/argens").exists() and not (units / "argens-node.service").exists()
     assert stored.exists() and env.exists()
 
-    back = install(machine, *asked)
+    back = install(machine, *asked, source=newer)
     assert back.returncode == 0, back.stderr
     with node_running(machine, dicom):
         assert STUDY in found(dicom)
