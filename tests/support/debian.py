@@ -46,6 +46,7 @@ def inside(root: Path, command: Sequence[str], *, network: bool = True) -> list[
     """Return a command that runs in the folder with its own /proc and this machine's /dev."""
     line = (
         f"mount -t proc proc {root}/proc && mount --bind /dev {root}/dev && "
+        f"mount -t tmpfs -o mode=1777 none {root}/dev/shm && "
         f"exec chroot {root} {shlex.join(command)}"
     )
     return ["unshare", "--mount", *([] if network else ["--net"]), "sh", "-c", line]
