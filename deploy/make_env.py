@@ -47,7 +47,6 @@ TOLD = {
         "PACS_TRUSTED_PROXIES": "127.0.0.1/32",
         "PACS_NODES": "CT=https://ct.hospital.example:8443",
         "PACS_ARCHIVE_URL": "https://archive.hospital.example:8444",
-        "PACS_CACHE_URL": "redis://127.0.0.1:6379/1",
         "PACS_HTTP_BIND": "127.0.0.1",
         "PACS_HTTP_PORT": "8000",
     },

@@ -64,17 +64,15 @@ local_postgresql() {
     return 1
 }
 
+# wants_redis: for the archive's queue; the portal's cache does without (docs/operations.md says what
+# whoever writes to that one may do)
 wants_redis() {
-    local role
-    for role in $ROLES; do
-        [ "$role" != node ] || continue
-        if [ -e "$ETC/$role.env" ]; then
-            ! grep -q '^PACS_[A-Z]*_URL=redis://127.0.0.1' "$ETC/$role.env" || return 0
-        elif [ "$SQLITE" = no ]; then
-            return 0
-        fi
-    done
-    return 1
+    [[ " $ROLES " == *" archive "* ]] || return 1
+    if [ -e "$ETC/archive.env" ]; then
+        grep -q '^PACS_BROKER_URL=redis://127.0.0.1' "$ETC/archive.env"
+    else
+        [ "$SQLITE" = no ]
+    fi
 }
 
 install_packages() {

@@ -89,7 +89,6 @@ settings_of_portal() {
     set_in "$1" PACS_ARCHIVE_URL "$ARCHIVE"
     set_in "$1" PACS_ALLOWED_HOSTS "$(own_name),localhost,127.0.0.1"
     has_site portal || set_in "$1" PACS_HTTPS no
-    [ "$SQLITE" = no ] || set_in "$1" PACS_CACHE_URL ""
 }
 
 own_name() {
