@@ -53,6 +53,7 @@ def facts_of(row: StudyFacts, *, held: str = "", proven_in: frozenset[str] = fro
         last_access_at=row.last_access_at,
         recalled_at=row.recalled_at,
         quarantined=row.quarantined,
+        quarantine_files=row.quarantine_files,
         incomplete=row.incomplete,
         held=held or (say("held-by-node") if row.held else ""),
         proven_in=proven_in,

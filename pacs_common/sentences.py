@@ -132,6 +132,7 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
         "no-reason": "it gives no reason",
         "node-digests-missing": "{node} has not computed all digests of the study yet",
         "node-sent-other": "{node} sent {instance_uid} with another digest than its own",
+        "node-left-quarantine": "{instance_uid} left the quarantine of {node} as it was fetched",
         "node-answer-unreadable": "{node} answered an eviction so that it cannot be read",
         "node-old-space": "{node} reserves no space: it is older than this archive",
         "node-old-receipts": "{node} takes no receipts: it is older than this archive",

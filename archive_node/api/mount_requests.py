@@ -54,4 +54,5 @@ def _shown(asked: MountRequest, vault: Vault | None) -> dict[str, Any]:
         "asked_at": iso(asked.asked_at),
         "jobs": waiting.count(),
         "for": list(names[:MOST_NAMES]),
+        "restore_of": mounts.restore_waiting(asked),
     }

@@ -69,7 +69,8 @@ class Rules:
 
     def copied(self, facts: Facts) -> Decision | None:
         """Return the copies that are wanted of a quiet study, by requirement or by rules."""
-        can_be_read = facts.online or facts.proven_in  # from its node, or from a vault
+        # from its node, its quarantine too, or from a vault
+        can_be_read = facts.online or facts.quarantine_files or facts.proven_in
         if not can_be_read or self._open(facts):
             return None
         required = [vault for vault in self.policy.required if vault not in facts.proven_in]

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, F, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef
 
 from archive_node import alarms, library
-from archive_node.models import CopiedInstance, Copy, EvictionList, Job, NodeState, StudyFacts
+from archive_node.catalogue import is_all_there
+from archive_node.models import CopiedInstance, Copy, EvictionList, Job, NodeState
 from archive_node.policy import selection
 from archive_node.policy.evictions import usable_bytes
 from archive_node.policy.forecast import full_at
@@ -59,7 +60,7 @@ def watch_disk(node: str, disk: dict[str, Any], policy: Policy, now: datetime) -
 
 def watch_copies(node: str, policy: Policy, now: datetime) -> None:
     """Alarm where a study has been quiet for long and still lacks a required copy."""
-    rows = selection.online(node).filter(is_proven=False)
+    rows = selection.to_be_copied(node).filter(is_proven=False)
     oldest = rows.aggregate(oldest=Min("last_arrival_at"))["oldest"]
     behind = timedelta(hours=settings.ARCHIVE.alarm_behind_h, seconds=policy.quiet_s)
     if oldest is not None and now - oldest > behind:
@@ -129,8 +130,7 @@ def _watch_lost_copies() -> None:
 
 def _lost(node: str, study_uid: str) -> int:
     """Return how many instances of a study only bad copies hold, unless its node has all of it."""
-    known = StudyFacts.objects.filter(node=node, study_uid=study_uid, online__gt=0)
-    if known.filter(online__gte=F("instances")).exists():
+    if is_all_there(node, study_uid):
         return 0
     rows = CopiedInstance.objects.filter(copy__node=node, copy__study_uid=study_uid)
     keys = ("sop_instance_uid", "stored_sha256")

@@ -14,11 +14,12 @@ from archive_node.steps.giving_way import give_way
 from archive_node.steps.moving import Moving, close, move, staged
 from archive_node.steps.reading import open_member, warmed
 from archive_node.steps.suspicion import KIND, suspect
+from archive_node.steps.thawing import ask_everywhere, longest
 from archive_node.steps.wanted import Repair
 from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import GaveWay, Work
 from archive_node.vault import volume
-from archive_node.vault.base import MediumFailed, MountedVolume, TooLarge, VolumeState
+from archive_node.vault.base import MediumFailed, MountedVolume, Thawing, TooLarge, VolumeState
 from pacs_common import errors
 from pacs_common.sentences import say
 
@@ -47,10 +48,18 @@ def evacuate(work: Work, repair: Repair) -> None:
     for copy in todo:
         if copy.key_id:
             _ask_elsewhere(work, copy, repair)
+    thawing: list[Thawing] = []
+    if readable:
+        ask_everywhere({place: [copy.member for copy in readable]}, work.check)
     while readable:
         for moving in _read_batch(work, place, readable, repair):
-            _moved(work, moving, repair)
+            try:
+                _moved(work, moving, repair)
+            except Thawing as error:  # it is written, and asked for: so are the others
+                thawing.append(error)
         give_way(work)
+    if thawing:
+        raise longest(thawing)
     _conclude(work, place)
 
 

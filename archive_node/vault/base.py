@@ -121,7 +121,8 @@ class MountedVolume(ABC):
     def thaw(self, members: Iterable[str]) -> None:
         """Ask at once for all that the store must restore before it can be read.
 
-        Raises Thawing while any cannot be read, NotFound where the volume has no such member.
+        Raises Thawing while any cannot be read, NotFound where the volume has no such member: both
+        after all were asked for.
         Most kinds have nothing to restore.
         """
         for member in members:

@@ -185,6 +185,9 @@ SENTENCES: Mapping[str, Any] = {
     "no-reason": _("it gives no reason"),
     "node-digests-missing": _("%(node)s has not computed all digests of the exam yet."),
     "node-sent-other": _("%(node)s sent %(instance_uid)s with another digest than its own."),
+    "node-left-quarantine": _(
+        "%(instance_uid)s left the quarantine of %(node)s as it was fetched."
+    ),
     "node-answer-unreadable": _("%(node)s answered an eviction so that it cannot be read."),
     "node-old-space": _("%(node)s reserves no space: it is older than this archive."),
     "node-old-receipts": _("%(node)s takes no receipts: it is older than this archive."),

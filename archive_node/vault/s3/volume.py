@@ -135,14 +135,18 @@ class ObjectVolume(MountedVolume):
 
     def thaw(self, members: Iterable[str]) -> None:
         """Ask for all members that lie in cold storage, then raise the longest Thawing."""
-        waits = []
+        waits, missing = [], []
         for member in members:
             try:
                 self._thaw.check(self._key(member), self._head(member))
             except Thawing as thawing:
                 waits.append(thawing)
+            except errors.NotFound as error:  # that keeps none of the others waiting
+                missing.append(error)
         if waits:
             raise max(waits, key=lambda thawing: thawing.until or datetime.now(UTC))
+        if missing:
+            raise missing[0]
 
     def members(self) -> list[str]:
         """Return its members' names, in the order in which they were written."""
