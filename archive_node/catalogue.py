@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from django.db.models import Count, Min
+from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
 from archive_node.models import CopiedInstance, Copy, Proof, StudyFacts
@@ -68,6 +68,12 @@ def doubt(node: str, study_uid: str, vault: str = "") -> None:
     proofs = Proof.objects.filter(node=node, study_uid=study_uid)
     (proofs.filter(vault=vault) if vault else proofs).delete()
     StudyFacts.objects.filter(node=node, study_uid=study_uid).update(is_proven=False)
+
+
+def is_all_there(node: str, study_uid: str) -> bool:
+    """Whether all of a study was on its node when that was last asked, the quarantine too."""
+    known = StudyFacts.objects.filter(node=node, study_uid=study_uid, online__gte=F("instances"))
+    return known.filter(Q(online__gt=0) | Q(quarantine_files__gt=0)).exists()
 
 
 def note_verified(node: str, study_uid: str, vault: str, revision: int) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from archive_node import alarm_setting, key_file, time_zone, vault_setting
 from archive_node.alarm_setting import AlarmSetting
 from archive_node.vault_setting import VaultDefaults, VaultSpec
+from pacs_common import tickets
+from pacs_common.authorities import read_authorities
 from pacs_common.env import Env, SettingError
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")  # it names folders on volumes
@@ -26,6 +28,8 @@ class ArchiveConfig(AlarmSetting):
     database_url: str
     broker_url: str
     secret_key: str
+    ticket_key: str = field(repr=False)
+    ca_file: str
     log_level: str
     log_format: str
     http_bind: str
@@ -116,6 +120,15 @@ def read(env: Env) -> ArchiveConfig:
             "Key of what Django signs; generated at first start.",
             kept_in=data_dir / "secret-key",
         ),
+        ticket_key=_ticket_key(
+            env.secret(
+                "PACS_TICKET_KEY",
+                "Private key, Ed25519 in PEM, that signs the archive's tickets.",
+                kept_in=data_dir / "archive.key.pem",
+                made=tickets.new_key,
+            )
+        ),
+        ca_file=read_authorities(env),
         log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
         log_format=env.text(
             "PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text."
@@ -225,6 +238,14 @@ def read(env: Env) -> ArchiveConfig:
                 "PACS_ARCHIVE_KEYS_FILE", f"has no key {spec.key_id!r}, which {spec.name} names"
             )
     return config
+
+
+def _ticket_key(pem: str) -> str:
+    try:
+        tickets.private_key(pem)
+    except ValueError as error:
+        raise SettingError("PACS_TICKET_KEY", str(error)) from None
+    return pem
 
 
 def _keys(written: str) -> dict[str, bytes]:

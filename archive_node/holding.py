@@ -10,6 +10,7 @@ from django.utils import timezone
 from archive_node.models import Hold, Rule, StudyFacts
 from archive_node.ruling import conditions
 from archive_node.ruling.facts import Facts
+from pacs_common.sentences import say
 
 
 def in_force(node: str, study_uids: Iterable[str]) -> dict[str, str]:
@@ -20,8 +21,10 @@ def in_force(node: str, study_uids: Iterable[str]) -> dict[str, str]:
 
 def told(hold: Hold) -> str:
     """Return a hold as one line."""
-    reason = f" ({hold.reason})" if hold.reason else ""
-    return f"{hold.kind}{reason}, by {hold.held_by}"
+    by = {"hold_kind": hold.kind, "person": hold.held_by}
+    if hold.reason:
+        return say("held-by-person-because", reason=hold.reason, **by)
+    return say("held-by-person", **by)
 
 
 def why_held(node: str, study_uid: str) -> str:
@@ -33,7 +36,7 @@ def why_held(node: str, study_uid: str) -> str:
     row = StudyFacts.objects.filter(node=node, study_uid=study_uid).first()
     if held or row is None or row.last_arrival_at is None:
         return held
-    return "by its node" if row.held else _by_rule(facts_of(row), timezone.now())
+    return say("held-by-node") if row.held else _by_rule(facts_of(row), timezone.now())
 
 
 def facts_of(row: StudyFacts, *, held: str = "", proven_in: frozenset[str] = frozenset()) -> Facts:
@@ -50,8 +53,9 @@ def facts_of(row: StudyFacts, *, held: str = "", proven_in: frozenset[str] = fro
         last_access_at=row.last_access_at,
         recalled_at=row.recalled_at,
         quarantined=row.quarantined,
+        quarantine_files=row.quarantine_files,
         incomplete=row.incomplete,
-        held=held or ("by its node" if row.held else ""),
+        held=held or (say("held-by-node") if row.held else ""),
         proven_in=proven_in,
         modalities=tuple(filter(None, row.modalities.split("\\"))),
         department=row.department,
@@ -64,5 +68,5 @@ def facts_of(row: StudyFacts, *, held: str = "", proven_in: frozenset[str] = fro
 def _by_rule(facts: Facts, now: datetime) -> str:
     for rule in Rule.objects.filter(action=Rule.Action.HOLD, enabled=True).order_by("id"):
         if conditions.read(rule.conditions).met_by(facts, now):
-            return f"rule {rule.name}"
+            return say("rule", rule=rule.name)
     return ""

@@ -9,6 +9,7 @@ from archive_node.vault import kinds
 from archive_node.vault.base import Vault, VaultUnavailable, VolumeState
 from archive_node.vault_setting import VaultSpec
 from pacs_common import errors
+from pacs_common.sentences import say
 
 _DRIVES: dict[str, int] = {}  # of the vaults that were opened
 _DOUBTFUL = (VolumeState.SUSPECT, VolumeState.RETIRED)
@@ -41,7 +42,7 @@ def vault(name: str) -> Vault:
         )
     found = kinds.opened(spec, settings.ARCHIVE.vault_defaults)
     if found.library_id != known.library_id:
-        raise VaultUnavailable(f"{spec.place} is another vault than {name} was")
+        raise VaultUnavailable(say("vault-swapped", folder=spec.place, vault=name))
     _DRIVES[name] = found.drives
     return found
 

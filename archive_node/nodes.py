@@ -8,6 +8,7 @@ from django.conf import settings
 
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
+from pacs_common.sentences import say
 from pacs_common.tickets import TicketIssuer
 
 READ_S = 120.0  # an eviction of a large study compares many digests
@@ -23,7 +24,7 @@ def client(name: str, *, subject: str) -> NodeClient:
     try:
         url = settings.ARCHIVE.nodes[name]
     except KeyError:
-        raise errors.BadInput(f"no node is called {name[:40]!r} here") from None
+        raise errors.BadInput(say("node-unknown", name=name[:40])) from None
     known = copy.copy(_connected(name, url, issuer()))  # the connections are shared
     known.subject = subject
     return known
@@ -32,7 +33,7 @@ def client(name: str, *, subject: str) -> NodeClient:
 def issuer() -> TicketIssuer:
     """Return the archive's ticket issuer; its public key is published in the trust folder."""
     config = settings.ARCHIVE
-    return _issuer(config.data_dir / "archive.key.pem", config.trust_dir)
+    return _issuer(config.ticket_key, config.trust_dir)
 
 
 @cache
@@ -41,5 +42,5 @@ def _connected(name: str, url: str, signer: TicketIssuer) -> NodeClient:
 
 
 @cache
-def _issuer(key_file: Path, trust_dir: Path) -> TicketIssuer:
-    return TicketIssuer.at("archive", key_file, trust_dir)
+def _issuer(key: str, trust_dir: Path) -> TicketIssuer:
+    return TicketIssuer.of("archive", key, trust_dir)

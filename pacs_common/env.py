@@ -20,6 +20,7 @@ T = TypeVar("T")
 N = TypeVar("N", int, float)
 Network = IPv4Network | IPv6Network
 
+GENERATE = "PACS_GENERATE_SECRETS"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -48,6 +49,7 @@ class Env:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self.declared: list[Declared] = []
+        self._generates: bool | None = None
 
     def text(self, name: str, default: str, doc: str) -> str:
         """Return a string; NAME_FILE names a file that holds it."""
@@ -79,10 +81,31 @@ class Env:
         """Return `10.0.0.0/8,2001:db8::/32` as networks; a bare address is a network of one."""
         return self._read(name, "network list", default, doc, _networks)
 
-    def secret(self, name: str, doc: str, *, kept_in: Path) -> str:
-        """Return a secret; where none is given, one generated once and kept (mode 600)."""
+    def secret(
+        self,
+        name: str,
+        doc: str,
+        *,
+        kept_in: Path,
+        made: Callable[[], bytes] = lambda: secrets.token_urlsafe(48).encode(),
+    ) -> str:
+        """Return a secret; where none is given, one `made` once and kept (mode 600).
+
+        With PACS_GENERATE_SECRETS=no one that is not given is refused, even where one is kept.
+        """
         given = self._read(name, "secret", "", doc, str)
-        return given or _kept_secret(name, kept_in)
+        if not self._makes_secrets() and not given:
+            raise SettingError(
+                name, f"is not given (name its file by {name}_FILE), and {GENERATE}=no"
+            )
+        return given or _kept_secret(name, kept_in, made)
+
+    def _makes_secrets(self) -> bool:
+        if self._generates is None:
+            self._generates = self.boolean(
+                GENERATE, True, "Secrets that are not given are made at first start; no: refused."
+            )
+        return self._generates
 
     def _read(self, name: str, kind: str, default: str, doc: str, convert: Callable[[str], T]) -> T:
         self.declared.append(Declared(name, kind, default, doc))
@@ -156,10 +179,10 @@ def _networks(raw: str) -> list[Network]:
     return [ip_network(part) for part in parts]  # its ValueError says what is wrong
 
 
-def _kept_secret(name: str, kept_in: Path) -> str:
+def _kept_secret(name: str, kept_in: Path, made: Callable[[], bytes]) -> str:
     try:
         if not kept_in.exists():
-            kept_files.write_once(kept_in, secrets.token_urlsafe(48).encode(), 0o600)
+            kept_files.write_once(kept_in, made(), 0o600)
         kept = kept_in.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingError(name, f"cannot keep it in {kept_in}: {error.strerror}") from None

@@ -17,6 +17,7 @@ import httpx
 from pacs_common import errors
 from pacs_common.logs import TRACE_HEADER, trace_id
 from pacs_common.measures import asked
+from pacs_common.sentences import say
 
 CHUNK_BYTES = 1 << 20
 BODY_TRIES = 3
@@ -286,7 +287,8 @@ class HttpClient:
         document = _problem(response)
         detail = str(document.get("detail") or response.reason_phrase)
         kind = _kind(response.status_code, document.get("title"))
-        return kind(f"{self.name} answered {response.status_code}: {detail}")
+        answered = {"peer": self.name, "status": response.status_code}
+        return kind(say("peer-answered", **answered, why=detail))
 
 
 def guarded(chunks: Iterator[Chunk], who: str) -> Iterator[Chunk]:

@@ -19,6 +19,14 @@ class LikeTheRole(Logger):  # type: ignore[misc]
         self.error_log.propagate = True
 
 
+USUAL: dict[str, Any] = {
+    "preload_app": True,
+    "graceful_timeout": 5,
+    "control_socket_disable": True,
+    "logger_class": LikeTheRole,
+}
+
+
 class _Server(BaseApplication):  # type: ignore[misc]
     """An application with its settings; GUNICORN_CMD_ARGS goes before them."""
 
@@ -45,10 +53,4 @@ def load(application: str) -> None:
 
 def serve(application: str, **settings: Any) -> None:
     """Serve a WSGI application ("module:name") until SIGTERM; settings are gunicorn's."""
-    usual = {
-        "preload_app": True,
-        "graceful_timeout": 5,
-        "control_socket_disable": True,
-        "logger_class": LikeTheRole,
-    }
-    _Server(application, {**usual, **settings}).run()
+    _Server(application, {**USUAL, **settings}).run()

@@ -58,7 +58,12 @@ class TicketIssuer:
     @classmethod
     def at(cls, issuer: str, key_file: Path, trust_dir: Path) -> TicketIssuer:
         """Return an issuer whose key is kept (mode 600) in `key_file`, published in `trust_dir`."""
-        key = _kept_key(key_file)
+        return cls.of(issuer, _kept_key(key_file), trust_dir)
+
+    @classmethod
+    def of(cls, issuer: str, pem: str, trust_dir: Path) -> TicketIssuer:
+        """Return an issuer whose key is given, published in `trust_dir`; ValueError for no key."""
+        key = private_key(pem)
         _publish(key, trust_dir / f"{issuer}.pub.pem")
         return cls(issuer, key)
 
@@ -181,28 +186,34 @@ def _by_this_clock(token: str) -> str:
     return f"it was made {when} by this machine's clock: compare the clocks of both machines"
 
 
-def _kept_key(key_file: Path) -> Ed25519PrivateKey:
+def private_key(pem: str) -> Ed25519PrivateKey:
+    """Return the key in a PEM text; ValueError where it holds no Ed25519 private key."""
     try:
-        pem = key_file.read_bytes()
-    except FileNotFoundError:
-        pem = _first_key(key_file)
-    try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{key_file} does not hold an Ed25519 private key")
+        raise ValueError("does not hold an Ed25519 private key")
     return key
 
 
-def _first_key(key_file: Path) -> bytes:
-    pem = Ed25519PrivateKey.generate().private_bytes(
+def new_key() -> bytes:
+    """Return a new private key, PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    kept_files.write_once(key_file, pem, 0o600)
-    return key_file.read_bytes()
+
+
+def _kept_key(key_file: Path) -> str:
+    if not key_file.exists():
+        kept_files.write_once(key_file, new_key(), 0o600)
+    try:
+        private_key(pem := key_file.read_text(encoding="utf-8", errors="replace"))
+    except ValueError as error:
+        raise ValueError(f"{key_file} {error}") from None
+    return pem
 
 
 def _publish(key: Ed25519PrivateKey, target: Path) -> None:

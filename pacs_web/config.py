@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from pacs_common import tickets
+from pacs_common.authorities import read_authorities
 from pacs_common.env import Env, SettingError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -17,6 +21,13 @@ SECRET_KEY = env.secret(
     "Signs sessions and forms; generated at first start unless given.",
     kept_in=DATA_DIR / "secret.key",
 )
+TICKET_KEY = env.secret(
+    "PACS_TICKET_KEY",
+    "Private key, Ed25519 in PEM, that signs the portal's tickets.",
+    kept_in=DATA_DIR / "portal.key.pem",
+    made=tickets.new_key,
+)
+CA_FILE = read_authorities(env)
 REGISTRY_KEY = env.text(
     "PACS_REGISTRY_KEY",
     "",
@@ -73,6 +84,17 @@ TRUSTED_PROXIES = env.networks(
     "PACS_TRUSTED_PROXIES",
     "",
     "Reverse proxies (CIDR, by comma) whose X-Forwarded-For tells where a request comes from.",
+)
+ACCEL_PREFIX = env.text(
+    "PACS_ACCEL_PREFIX",
+    "",
+    "Internal location of nginx in front, like /_node/, below which `manage.py web nginx` puts the "
+    "nodes: it fetches pictures and objects from them itself.",
+)
+CACHE_URL = env.text(
+    "PACS_CACHE_URL",
+    "",
+    "Redis (redis://...) that keeps for seconds what nodes told; empty: each process's memory.",
 )
 LOGIN_FAILURES = env.integer(
     "PACS_LOGIN_FAILURES", 5, "Wrong passwords until an account and address are locked.", low=1
@@ -156,10 +178,20 @@ BREAK_GLASS_S = env.integer(
 LOG_LEVEL = env.text("PACS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 LOG_FORMAT = env.text("PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text.")
 
+try:
+    tickets.private_key(TICKET_KEY)
+except ValueError as _error:
+    raise SettingError("PACS_TICKET_KEY", str(_error)) from None
 if LOG_LEVEL not in LOG_LEVELS:
     raise SettingError("PACS_LOG_LEVEL", f"{LOG_LEVEL!r} is not one of {', '.join(LOG_LEVELS)}")
 if LOG_FORMAT not in ("json", "text"):
     raise SettingError("PACS_LOG_FORMAT", f"{LOG_FORMAT!r} is neither json nor text")
+if ACCEL_PREFIX and not re.fullmatch(r"/(?:[\w.-]+/)+", ACCEL_PREFIX, re.ASCII):
+    raise SettingError("PACS_ACCEL_PREFIX", f"{ACCEL_PREFIX!r} does not begin and end with a slash")
+if ACCEL_PREFIX and not TRUSTED_PROXIES:
+    raise SettingError("PACS_TRUSTED_PROXIES", "is wanted with PACS_ACCEL_PREFIX")
+if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise SettingError("PACS_CACHE_URL", "is no redis address")  # it may hold a password
 if OPENID_ISSUER and not OPENID_CLIENT_ID:
     raise SettingError("PACS_OPENID_CLIENT_ID", "is wanted with PACS_OPENID_ISSUER")
 for _name, _url in [*NODES.items(), ("archive", ARCHIVE_URL or "http://")]:

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from pacs_common.errors import ArgensError, BadInput
 from pacs_common.logs import TRACE_HEADER, trace_id, trace_of
 from pacs_web.accounts.guard import problem_response
+from pacs_web.federation.handing_over import set_cache_apart
 from pacs_web.federation.passing import as_ours
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -55,6 +56,7 @@ def send_security_headers(get_response: GetResponse) -> GetResponse:
         response.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         if not request.path.startswith("/static/"):
             response.setdefault("Cache-Control", "no-store")
+        set_cache_apart(response)
         return response
 
     return middleware

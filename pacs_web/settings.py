@@ -82,6 +82,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 
+if config.CACHE_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "pacs_web.cached.ForgivingRedis",
+            "LOCATION": config.CACHE_URL,
+            "KEY_PREFIX": "argens-portal",
+        }
+    }
+
 AUTH_USER_MODEL = "accounts.Account"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

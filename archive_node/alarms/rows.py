@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from archive_node.models import Alarm
 from pacs_common import errors
+from pacs_common.sentences import say
 
 LOG = logging.getLogger(__name__)
 WARNING, CRITICAL = Alarm.Level.WARNING, Alarm.Level.CRITICAL
@@ -57,7 +58,7 @@ def acknowledge(alarm_id: int, by: str) -> Alarm:
     )
     found = Alarm.objects.filter(id=alarm_id).first()
     if found is None:
-        raise errors.NotFound(f"there is no alarm {alarm_id}")
+        raise errors.NotFound(say("alarm-unknown", alarm=alarm_id))
     return found
 
 

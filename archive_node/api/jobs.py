@@ -16,6 +16,7 @@ from archive_node.jobs import actions, dispatch, moves
 from archive_node.models import Job
 from archive_node.nodes import names
 from pacs_common import errors
+from pacs_common.sentences import say
 from pacs_common.tickets import Ticket
 from pacs_common.uids import Uid
 
@@ -40,7 +41,7 @@ def job(request: HttpRequest, ticket: Ticket, job_id: int) -> JsonResponse:
     """Show one job."""
     found = Job.objects.filter(id=job_id).first()
     if found is None:
-        raise errors.NotFound(f"there is no job {job_id}")
+        raise errors.NotFound(say("job-unknown", job=job_id))
     return JsonResponse({"job": as_json(found)})
 
 
@@ -123,7 +124,7 @@ def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
 def for_volume(kind: str, vault: str, label: str, by: str) -> Job:
     """Return the open job of this kind for a volume, made if need be; BadInput, or NotFound."""
     if label not in {volume.label for volume in library.vault(vault).volumes()}:
-        raise errors.NotFound(f"{vault} has no volume {label[:40]!r}")
+        raise errors.NotFound(say("volume-unknown", vault=vault, volume=label[:40]))
     with transaction.atomic():
         made, new = dispatch.request_for_volume(kind, vault, label, by)
         about = {"job": made.id, "operation": kind, "vault": vault, "volume": label}
@@ -134,7 +135,7 @@ def for_volume(kind: str, vault: str, label: str, by: str) -> Job:
 def _for_study(ticket: Ticket, kind: str, wanted: dict[str, Any], by: str) -> Job:
     node, vault = str(wanted.get("node")), wanted.get("vault") or ""
     if node not in names():
-        raise errors.BadInput(f"no node is called {node[:40]!r} here")
+        raise errors.BadInput(say("node-unknown", name=node[:40]))
     if vault and (kind != Job.Kind.COPY or vault not in library.specs()):
         raise errors.BadInput("vault names a vault of this archive, of a copy alone")
     study_uid = Uid.parse(wanted.get("study_uid"), "study_uid")

@@ -14,6 +14,7 @@ from archive_node.jobs import mounts
 from archive_node.models import MountRequest
 from archive_node.vault.base import Vault
 from pacs_common import errors
+from pacs_common.sentences import say
 from pacs_common.tickets import Ticket
 
 MOST_NAMES = 10
@@ -33,9 +34,10 @@ def confirm(request: HttpRequest, ticket: Ticket, request_id: int) -> JsonRespon
     """Take a volume into the library on an operator's word; the jobs that wait for it go on."""
     asked = MountRequest.objects.filter(id=request_id).first()
     if asked is None:
-        raise errors.NotFound(f"there is no request {request_id}")
+        raise errors.NotFound(say("request-unknown", request=request_id))
     if asked.ended_at is not None:
-        raise errors.Conflict(f"request {request_id} was ended by {asked.ended_by or 'somebody'}")
+        by = asked.ended_by or "somebody"
+        raise errors.Conflict(say("request-ended", request=request_id, person=by))
     woken = put_in(asked.vault, asked.volume, body(request), ticket.subject)
     asked.refresh_from_db()
     return JsonResponse({"request": _shown(asked, None), "jobs": woken})
@@ -52,4 +54,5 @@ def _shown(asked: MountRequest, vault: Vault | None) -> dict[str, Any]:
         "asked_at": iso(asked.asked_at),
         "jobs": waiting.count(),
         "for": list(names[:MOST_NAMES]),
+        "restore_of": mounts.restore_waiting(asked),
     }

@@ -15,6 +15,7 @@ from archive_node.api.guard import body, ticketed
 from archive_node.api.status import node_as_json
 from archive_node.models import NodePolicy
 from pacs_common import errors
+from pacs_common.sentences import say
 from pacs_common.tickets import Ticket
 
 _PARTS = ("high_watermark", "low_watermark")
@@ -25,7 +26,7 @@ _FIELDS = (*_PARTS, "least_age_days", "approval")
 def of_node(request: HttpRequest, ticket: Ticket, name: str) -> JsonResponse:
     """Decide the watermarks, the least age and the approval of a node; null is the default."""
     if name not in nodes.names():
-        raise errors.NotFound(f"no node is called {name[:40]!r} here")
+        raise errors.NotFound(say("node-unknown", name=name[:40]))
     wanted = _read(body(request))
     with transaction.atomic():
         NodePolicy.objects.update_or_create(name=name, defaults=wanted)
@@ -46,7 +47,7 @@ def _read(told: Mapping[str, Any]) -> dict[str, Any]:
     high, low = (wanted[part] for part in _PARTS)
     high = config.high_watermark if high is None else high
     if (config.low_watermark if low is None else low) > high:
-        raise errors.BadInput("low_watermark is above high_watermark")
+        raise errors.BadInput(say("marks-crossed"))
     return wanted
 
 

@@ -19,6 +19,7 @@ from archive_node.models import Copy, Job
 from archive_node.steps import suspicion
 from archive_node.vault.base import Vault, Volume, VolumeState
 from pacs_common import errors
+from pacs_common.sentences import say
 from pacs_common.tickets import Ticket
 from pacs_common.uids import Uid
 
@@ -63,7 +64,8 @@ def act(request: HttpRequest, ticket: Ticket, vault: str, label: str, action: st
     if action not in _ALL:
         raise errors.NotFound(f"no action is called {action[:20]!r}")
     if action not in actions_with(found):
-        raise errors.Conflict(f"volume {label} is {found.state}: {action} is not possible")
+        told = {"volume": label, "volume_state": found.state, "volume_act": action}
+        raise errors.Conflict(say("volume-in-state", **told))
     by = ticket.subject
     if action in Job.Kind.values:
         return JsonResponse({"job": as_json(for_volume(action, vault, label, by))}, status=202)
@@ -113,7 +115,7 @@ def _found(vault: Vault, label: str) -> Volume:
     for found in vault.volumes():
         if found.label == label:
             return found
-    raise errors.NotFound(f"{vault.name} has no volume {label[:40]!r}")
+    raise errors.NotFound(say("volume-unknown", vault=vault.name, volume=label[:40]))
 
 
 def _suspect(vault: Vault, label: str, by: str) -> None:

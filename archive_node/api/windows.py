@@ -16,6 +16,7 @@ from archive_node.jobs.windows import ALWAYS
 from archive_node.models import Job, Window
 from archive_node.nodes import names
 from pacs_common import errors
+from pacs_common.sentences import say
 from pacs_common.tickets import Ticket
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
@@ -36,7 +37,7 @@ def window(request: HttpRequest, ticket: Ticket, window_id: int) -> HttpResponse
     """Change a window, or remove it."""
     found = Window.objects.filter(id=window_id).first()
     if found is None:
-        raise errors.NotFound(f"there is no window {window_id}")
+        raise errors.NotFound(say("window-unknown", window=window_id))
     if request.method == "DELETE":
         told = _shown(found)
         with transaction.atomic():

@@ -13,6 +13,7 @@ from archive_node import trail
 from archive_node.jobs import moves
 from archive_node.models import Job
 from pacs_common import errors
+from pacs_common.sentences import say
 
 BATCH = 500
 LOWEST, HIGHEST = -100, 100
@@ -63,7 +64,7 @@ def _act_on_some(
             return _act_together(action, job_ids, by, priority, refused)
     except IntegrityError:  # an open job for the same as one of them was made in this very moment
         if len(job_ids) == 1:
-            refused[job_ids[0]] = errors.Conflict("another job does this already")
+            refused[job_ids[0]] = errors.Conflict(say("job-twin-now"))
             return []
     halves = job_ids[: len(job_ids) // 2], job_ids[len(job_ids) // 2 :]
     return [
@@ -94,15 +95,16 @@ def _objection(
     action: str, job_id: int, job: Job | None, again: dict[Thing, int]
 ) -> errors.ArgensError | None:
     if job is None:
-        return errors.NotFound(f"there is no job {job_id}")
+        return errors.NotFound(say("job-unknown", job=job_id))
     if job.state not in moves.MOVES[action][0]:
-        return errors.Conflict(f"job {job_id} is {job.state}: it cannot be {SAID[action]}")
+        told = {"job": job_id, "job_state": job.state, "job_act": SAID[action]}
+        return errors.Conflict(say("job-in-state", **told))
     if action != "retry":
         return None
     same = dict(zip(_THING, _thing(job), strict=True))
     opened = Job.objects.filter(state__in=Job.OPEN, **same).values_list("id", flat=True).first()
     twin = opened or again.get(_thing(job))
-    return errors.Conflict(f"job {twin} does this already") if twin else None
+    return errors.Conflict(say("job-twin", job=twin)) if twin else None
 
 
 def _thing(job: Job) -> Thing:

@@ -13,7 +13,9 @@ from archive_node.jobs import moves
 from archive_node.jobs.moves import State
 from archive_node.models import Job, MountRequest
 from archive_node.vault.base import Vault, Volume, VolumeState, WrongVolume
+from pacs_common.sentences import say
 
+RESTORE_GONE_AFTER = timedelta(minutes=15)  # one that lives says so each minute
 UNWANTED_AFTER = timedelta(hours=1)
 
 
@@ -24,6 +26,32 @@ def ask(vault: str, label: str) -> None:
             MountRequest.objects.get_or_create(vault=vault, volume=label, ended_at=None)
     except IntegrityError:
         pass  # another worker asked in the same moment
+
+
+def ask_for_restore(vault: str, label: str, node: str) -> None:
+    """Ask for a volume on behalf of a node's restore, which says again and again that it waits."""
+    ask(vault, label)
+    opened = MountRequest.objects.filter(vault=vault, volume=label, ended_at=None)
+    opened.update(restore_of=node, restore_seen_at=timezone.now())
+
+
+def note_restore_waits(node: str) -> None:
+    """Note that a node's restore still waits for what it asked for."""
+    waiting = MountRequest.objects.filter(restore_of=node, ended_at=None)
+    waiting.update(restore_seen_at=timezone.now())
+
+
+def end_restore_waits(node: str) -> None:
+    """Note that a node's restore waits for nothing any more."""
+    waiting = MountRequest.objects.filter(restore_of=node, ended_at=None)
+    waiting.update(restore_of="", restore_seen_at=None)
+
+
+def restore_waiting(request: MountRequest) -> str:
+    """Return the node whose restore waits for a volume, nothing where none does (any more)."""
+    seen_at = request.restore_seen_at
+    is_alive = seen_at is not None and timezone.now() - seen_at < RESTORE_GONE_AFTER
+    return request.restore_of if is_alive else ""
 
 
 def waiting_for(request: MountRequest) -> QuerySet[Job]:
@@ -39,7 +67,7 @@ def insert(vault_name: str, label: str, barcode: str, drive: int | None, by: str
     panel was used, or the answer to an earlier call was lost) is as good as inserted now.
     """
     if barcode != label:
-        raise WrongVolume(f"the barcode says {barcode[:40]!r}, and {label} is wanted")
+        raise WrongVolume(say("barcode-other", barcode=barcode[:40], volume=label))
     library.vault(vault_name).insert(label, barcode, drive)
     with transaction.atomic():
         opened = MountRequest.objects.filter(vault=vault_name, volume=label, ended_at=None)
@@ -67,7 +95,7 @@ def end_unwanted() -> int:
     for request in MountRequest.objects.filter(
         ended_at=None, asked_at__lt=timezone.now() - UNWANTED_AFTER
     ):
-        if not waiting_for(request).exists():
+        if not restore_waiting(request) and not waiting_for(request).exists():
             still = MountRequest.objects.filter(id=request.id, ended_at=None)
             ended += still.update(ended_at=timezone.now(), ended_by="nobody waits for it")
     return ended

@@ -11,6 +11,7 @@ from archive_node.steps.alone import alone_on
 from archive_node.steps.whereabouts import Place
 from archive_node.vault.base import VolumeState
 from pacs_common import errors
+from pacs_common.sentences import say
 
 NO_LONGER = "its volume was retired"
 
@@ -23,9 +24,9 @@ def retire(vault: str, label: str, by: str) -> None:
     """
     alone = alone_on(Place(vault, label))
     if alone:
+        first = alone[0].member
         raise errors.Conflict(
-            f"of {len(alone)} copies something lies on {label} alone: evacuate it first "
-            f"(the first is {alone[0].member})"
+            say("volume-alone", copies_count=len(alone), volume=label, member=first)
         )
     library.vault(vault).mark(label, VolumeState.RETIRED)
     with transaction.atomic():

@@ -14,6 +14,7 @@ from archive_node.steps import staging, suspicion
 from archive_node.steps.work import LeaseLost, StepAside
 from archive_node.vault.base import MediumFailed, NeedsOperator, Thawing
 from pacs_common import errors
+from pacs_common.sentences import say
 
 LOG = logging.getLogger(__name__)
 WAITS_FOR_THAW = "cold storage"
@@ -31,7 +32,7 @@ def settle(lease: Lease, error: Exception) -> None:
         _try_again(lease, _translated(error))
     else:  # the one edge: whatever went wrong, the job must say so
         LOG.error("job broke", exc_info=error)
-        lease.fail(f"unexpected {type(error).__name__}: {error}")
+        lease.fail(say("unexpected", error=type(error).__name__, why=error))
 
 
 def _step_aside(lease: Lease, error: StepAside) -> None:

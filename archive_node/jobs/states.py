@@ -25,6 +25,7 @@ from archive_node.jobs.pace import Pace
 from archive_node.models import Job
 from archive_node.steps.work import LeaseLost, StepAside
 from pacs_common.node_client import NodeClient
+from pacs_common.sentences import say
 
 __all__ = ["MAX_ATTEMPTS", "MOVES", "Lease", "State", "at_work_on", "claim", "claimable"]
 LOOK_ROUND_EVERY_S = 5.0  # whether the window is still open
@@ -163,7 +164,7 @@ class Lease:
     def postpone(self, reason: str) -> None:
         """running -> queued, due after a pause that grows; failed after the last attempt."""
         if self.attempts >= MAX_ATTEMPTS:
-            self.fail(f"{reason} (given up after {self.attempts} attempts)")
+            self.fail(say("given-up", why=reason, attempts_count=self.attempts))
             return
         back_off_s = moves.BACK_OFF_S
         pause = timedelta(seconds=back_off_s[min(self.attempts, len(back_off_s)) - 1])

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Copy(models.Model):
-    """One member of a volume: the instances that one revision of a study added."""
+    """One member of a volume: the files that one revision of a study added."""
 
     node = models.CharField(max_length=32)
     study_uid = models.CharField(max_length=64)
@@ -15,7 +15,7 @@ class Copy(models.Model):
     volume = models.CharField(max_length=32)
     member = models.CharField(max_length=200)
     revision = models.PositiveBigIntegerField()
-    instances = models.PositiveIntegerField()
+    instances = models.PositiveIntegerField(help_text="With those that lay in quarantine.")
     size_bytes = models.PositiveBigIntegerField()
     key_id = models.CharField(max_length=64, blank=True, default="", help_text="Empty: in clear.")
     records = models.PositiveIntegerField(
@@ -45,18 +45,26 @@ class Copy(models.Model):
 
 
 class CopiedInstance(models.Model):
-    """Where one instance's bytes lie within a member, and their digest at the node."""
+    """Where one file's bytes lie within a member, and their digest at the node.
+
+    Bytes are known by UID and digest. A file that lay in quarantine may be the study's instance
+    now, and the other way round: a decision moves no bytes on a volume. So both kinds stand in one
+    table, and all that proves, re-reads, moves or brings back copies asks one question.
+    """
 
     copy = models.ForeignKey(Copy, on_delete=models.CASCADE, related_name="contents")
     sop_instance_uid = models.CharField(max_length=64)
     stored_sha256 = models.CharField(max_length=64)
     size_bytes = models.PositiveBigIntegerField()
     offset = models.PositiveBigIntegerField()
+    quarantined = models.BooleanField(
+        default=False, help_text="It lay in quarantine when it was written: so it is named."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["copy", "sop_instance_uid"], name="an_instance_once_in_a_member"
+                fields=["copy", "sop_instance_uid", "stored_sha256"], name="a_file_once_in_a_member"
             )
         ]
 
@@ -86,13 +94,18 @@ class KnownVault(models.Model):
 
 
 class MountRequest(models.Model):
-    """A volume on the shelf that jobs wait for: an operator puts it into the library."""
+    """A volume on the shelf that somebody waits for: an operator puts it into the library.
+
+    Jobs say themselves what they wait for; a restore of a node is none, and says it here.
+    """
 
     vault = models.CharField(max_length=32)
     volume = models.CharField(max_length=32)
     asked_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=200, blank=True, default="")
+    restore_of = models.CharField(max_length=32, blank=True, default="", help_text="A node.")
+    restore_seen_at = models.DateTimeField(null=True, help_text="When that still waited.")
 
     class Meta:
         constraints = [

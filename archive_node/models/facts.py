@@ -29,7 +29,8 @@ class StudyFacts(models.Model):
     last_arrival_at = models.DateTimeField(null=True)
     last_access_at = models.DateTimeField(null=True)
     digests_ready = models.BooleanField(default=False)
-    quarantined = models.PositiveIntegerField(default=0)
+    quarantined = models.PositiveIntegerField(default=0, help_text="That wait for a decision.")
+    quarantine_files = models.PositiveIntegerField(default=0, help_text="Decided ones too.")
     incomplete = models.BooleanField(default=False, help_text="A transfer of it did not end well.")
     held = models.BooleanField(default=False, help_text="The node itself holds it.")
     is_proven = models.BooleanField(

@@ -22,11 +22,12 @@ from archive_node.policy.requests import RULE, request_all
 from archive_node.policy.rules import EVICT, Rules
 from archive_node.ruling.facts import Facts
 from pacs_common import errors
+from pacs_common.sentences import say
 
 MOST_STUDIES = 5000  # of one list; the next scan goes on
 MATERIAL = 0.1  # a list is overtaken where so much of its bytes would be another's
 REFUSED_FOR = timedelta(hours=24)  # what a person refused is not proposed again at once
-SPACE = "the longest unused"
+SPACE = say("longest-unused")
 State = EvictionList.State
 
 
@@ -120,7 +121,7 @@ def approve(list_id: int, by: str) -> EvictionList:
         jobs = request_all(EVICT, decided.node, going, by)
         for uid, row in listed.items():
             row.job = jobs.get(uid)
-            row.why = row.why if uid not in stays else f"stays: {stays[uid]}"[:200]
+            row.why = row.why if uid not in stays else say("stays", why=stays[uid])[:200]
         ListedStudy.objects.bulk_update(listed.values(), ["job", "why"], batch_size=200)
         _note("list-approved", by, decided, studies=len(going))
     return decided
@@ -138,7 +139,7 @@ def found(list_id: int) -> EvictionList:
     """Return a list with the number and bytes of its studies; raises NotFound."""
     row = counted(EvictionList.objects.filter(id=list_id)).first()
     if row is None:
-        raise errors.NotFound(f"there is no list {list_id}")
+        raise errors.NotFound(say("list-unknown", list=list_id))
     return row
 
 
@@ -175,11 +176,11 @@ def _under_way_bytes(node: str) -> int:
 
 def _why(usable: int, free: int, wanted: int, excess: int, asked: Rules) -> str:
     if not wanted:
-        return "by age"
+        return say("list-by-age")
     if not excess:
-        return "space for a recall"
+        return say("list-for-recall")
     used = (usable - free) / usable
-    return f"the disk is {used:.1%} full, above {asked.policy.high_watermark:.1%}"
+    return say("list-disk-full", used_percent=used, mark_percent=asked.policy.high_watermark)
 
 
 def _made(node: str, found: Proposal) -> EvictionList:
@@ -206,7 +207,7 @@ def _moved(list_id: int, state: str, by: str) -> EvictionList:
     )
     decided = found(list_id)
     if moved != 1:
-        raise errors.Conflict(f"list {list_id} is {decided.state} already")
+        raise errors.Conflict(say("list-decided", list=list_id, list_state=decided.state))
     return decided
 
 
@@ -218,7 +219,7 @@ def _stays(decided: EvictionList, uids: Iterable[str], now: datetime) -> Iterato
     for uid in uids:
         facts = there.get(uid)
         if facts is None or not facts.online:
-            yield uid, "it is away"
+            yield uid, say("away")
         elif (kept := asked.stays(facts)) is not None:
             yield uid, kept.why
 

@@ -13,6 +13,7 @@ from archive_node import trail
 from archive_node.models import Hold, StudyFacts
 from pacs_common import errors
 from pacs_common.node_client import NodeClient
+from pacs_common.sentences import say
 
 LOG = logging.getLogger(__name__)
 MOST_TOLD = 100  # studies in one scan
@@ -27,7 +28,7 @@ def hold(node: str, study_uid: str, kind: str, reason: str, by: str) -> Hold:
             )
             _note("held", by, made)
     except IntegrityError:
-        raise errors.Conflict(f"a {kind} hold is on this study already") from None
+        raise errors.Conflict(say("hold-there", hold_kind=kind)) from None
     return made
 
 
@@ -39,9 +40,9 @@ def release(hold_id: int, by: str) -> Hold:
         )
         row = Hold.objects.filter(id=hold_id).first()
         if row is None:
-            raise errors.NotFound(f"there is no hold {hold_id}")
+            raise errors.NotFound(say("hold-unknown", hold=hold_id))
         if ended != 1:
-            raise errors.Conflict(f"hold {hold_id} was released already")
+            raise errors.Conflict(say("hold-released", hold=hold_id))
         _note("released", by, row)
     return row
 

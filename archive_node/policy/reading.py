@@ -158,6 +158,7 @@ def _row(name: str, facts: dict[str, Any], now: datetime) -> StudyFacts:
         last_access_at=_moment(facts["last_access_at"]) if facts["last_access_at"] else None,
         digests_ready=bool(facts["digests_ready"]),
         quarantined=int(facts["quarantined"]),
+        quarantine_files=int(facts.get("quarantine_files", 0)),
         incomplete=bool(facts.get("incomplete", False)),
         held=bool(facts.get("held", False)),
         seen_at=now,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from archive_node import trail
 from archive_node.models import Rule
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 def save(rule: Rule, by: str) -> Rule:
@@ -21,11 +22,11 @@ def save(rule: Rule, by: str) -> Rule:
     try:
         with transaction.atomic():
             if rule.id is not None and not Rule.objects.filter(id=rule.id).exists():
-                raise errors.NotFound(f"there is no rule {rule.id}")
+                raise errors.NotFound(say("rule-unknown", rule=rule.id))
             rule.save()
             _note("rule-saved", by, rule)
     except IntegrityError:
-        raise errors.Conflict(f"another rule is called {rule.name!r}") from None
+        raise errors.Conflict(say("rule-named-alike", name=rule.name)) from None
     return rule
 
 
@@ -34,7 +35,7 @@ def remove(rule_id: int, by: str) -> None:
     with transaction.atomic():
         rule = Rule.objects.filter(id=rule_id).first()
         if rule is None:
-            raise errors.NotFound(f"there is no rule {rule_id}")
+            raise errors.NotFound(say("rule-unknown", rule=rule_id))
         _note("rule-removed", by, rule)
         rule.delete()
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from archive_node.ruling.conditions import Conditions
 from archive_node.ruling.facts import Facts
+from pacs_common.sentences import say
 
 HOLD, EVICT, COPY, RECALL, NOTHING = "hold", "evict", "copy", "recall", "nothing"
 
@@ -63,16 +64,13 @@ class Rules:
         if first is not None:
             return first
         if not facts.online:
-            return Decision(NOTHING, "it is away")
-        return (
-            self.stays(facts)
-            or self.due(facts)
-            or Decision(NOTHING, "it stays until space is needed")
-        )
+            return Decision(NOTHING, say("away"))
+        return self.stays(facts) or self.due(facts) or Decision(NOTHING, say("stays-until-needed"))
 
     def copied(self, facts: Facts) -> Decision | None:
         """Return the copies that are wanted of a quiet study, by requirement or by rules."""
-        can_be_read = facts.online or facts.proven_in  # from its node, or from a vault
+        # from its node, its quarantine too, or from a vault
+        can_be_read = facts.online or facts.quarantine_files or facts.proven_in
         if not can_be_read or self._open(facts):
             return None
         required = [vault for vault in self.policy.required if vault not in facts.proven_in]
@@ -80,56 +78,55 @@ class Rules:
         vaults = tuple(dict.fromkeys([*required, *(rule.vault for rule in ruled)]))
         if not vaults:
             return None
-        why = f"not proven in {', '.join(required)}" if required else f"rule {ruled[0].name}"
-        return Decision(COPY, why, vaults)
+        return Decision(COPY, _not_proven(required) if required else _by(ruled[0]), vaults)
 
     def recalled(self, facts: Facts) -> Decision | None:
         """Return whether a rule wants back what is away of it."""
         if facts.online >= facts.instances:
             return None
         for rule in self._met(RECALL, facts):
-            return Decision(RECALL, f"rule {rule.name}")
+            return Decision(RECALL, _by(rule))
         return None
 
     def stays(self, facts: Facts) -> Decision | None:
         """Return why nothing evicts a study now, or None where it may go."""
         if facts.held:
-            return Decision(HOLD, f"held: {facts.held}")
+            return Decision(HOLD, say("held", why=facts.held))
         for rule in self._met(HOLD, facts):
             return Decision(HOLD, held_by(rule))
         for rule in self._met(RECALL, facts):
-            return Decision(NOTHING, f"rule {rule.name} wants it online")
+            return Decision(NOTHING, say("rule-wants-online", rule=rule.name))
         why = self._too_early(facts)
         return Decision(NOTHING, why) if why else None
 
     def due(self, facts: Facts) -> Decision | None:
         """Return whether a study that may go shall go by its age, or by a rule."""
         for rule in self._met(EVICT, facts):
-            return Decision(EVICT, f"rule {rule.name}")
+            return Decision(EVICT, _by(rule))
         days = self.policy.evict_after_days
         if days > 0 and self.now - facts.last_used_at >= timedelta(days=days):
-            return Decision(EVICT, f"unused for {days:g} days")
+            return Decision(EVICT, say("unused", unused_days=days))
         return None
 
     def tried(self, rule: Rule, facts: Facts) -> Decision:
         """Return what one rule would do beside these to a study that meets its conditions."""
         if rule.action == HOLD:
-            return Decision(HOLD, f"held: {facts.held}" if facts.held else held_by(rule))
+            return Decision(HOLD, say("held", why=facts.held) if facts.held else held_by(rule))
         beside = Rules(self.policy, [*self.rules, rule], self.now)
         if rule.action == COPY:
             return beside._tried_copy(rule, facts)
         if rule.action == RECALL:
-            return beside.recalled(facts) or Decision(NOTHING, "it is online")
+            return beside.recalled(facts) or Decision(NOTHING, say("online"))
         if not facts.online:
-            return Decision(NOTHING, "it is away")
-        return beside.stays(facts) or Decision(EVICT, f"rule {rule.name}")
+            return Decision(NOTHING, say("away"))
+        return beside.stays(facts) or Decision(EVICT, _by(rule))
 
     def _tried_copy(self, rule: Rule, facts: Facts) -> Decision:
         if rule.vault in facts.proven_in:
-            return Decision(NOTHING, f"it is in {rule.vault}")
+            return Decision(NOTHING, say("in-vault", vault=rule.vault))
         if self.copied(facts) is None:
-            return Decision(NOTHING, self._open(facts) or "neither online nor in another vault")
-        return Decision(COPY, f"rule {rule.name}", (rule.vault,))
+            return Decision(NOTHING, self._open(facts) or say("nowhere"))
+        return Decision(COPY, _by(rule), (rule.vault,))
 
     def _met(self, action: str, facts: Facts) -> Iterable[Rule]:
         return (
@@ -140,27 +137,37 @@ class Rules:
 
     def _open(self, facts: Facts) -> str:
         if self.now - facts.last_arrival_at < timedelta(seconds=self.policy.quiet_s):
-            return f"something arrived within {self.policy.quiet_s:g} s"
-        return "" if facts.digests_ready else "its node has not computed all digests"
+            return say("arrived", quiet_s=self.policy.quiet_s)
+        return "" if facts.digests_ready else say("digests-missing")
 
     def _too_early(self, facts: Facts) -> str:
         if facts.quarantined:
-            return f"{facts.quarantined} of it wait for a decision in quarantine"
+            return say("quarantined", quarantined_count=facts.quarantined)
         if facts.incomplete:
-            return "a transfer of it did not end well"
+            return say("incomplete")
         if self._open(facts):
             return self._open(facts)
         if self.now - facts.last_arrival_at < timedelta(days=self.policy.least_age_days):
-            return f"something arrived within {self.policy.least_age_days:g} days"
+            return say("young", least_days=self.policy.least_age_days)
         if not self.policy.required:
-            return "no vault is required, so nothing proves it"
+            return say("no-vault-required")
         unproven = [vault for vault in self.policy.required if vault not in facts.proven_in]
-        return f"not proven in {', '.join(unproven)}" if unproven else ""
+        return _not_proven(unproven) if unproven else ""
 
 
 def held_by(rule: Rule) -> str:
     """Return the line that says which rule holds a study."""
-    return f"held: rule {rule.name}" + (f", {rule.reason}" if rule.reason else "")
+    if rule.reason:
+        return say("held", why=say("rule-because", rule=rule.name, reason=rule.reason))
+    return say("held", why=_by(rule))
+
+
+def _by(rule: Rule) -> str:
+    return say("rule", rule=rule.name)
+
+
+def _not_proven(vaults: Sequence[str]) -> str:
+    return say("not-proven", vaults=", ".join(vaults))
 
 
 def excess_bytes(

@@ -13,6 +13,7 @@ from archive_node import alarms, library
 from archive_node.jobs import dispatch
 from archive_node.models import Alarm, Copy, Job
 from archive_node.steps.whereabouts import Place, Readiness, Whereabouts
+from pacs_common.sentences import say
 
 KIND = "scrub-overdue"
 SCHEDULE = "schedule"
@@ -67,7 +68,7 @@ def _tell_overdue(read_at: dict[Place, datetime], since: datetime) -> None:
     for place, at in read_at.items():
         subject = f"{place.vault}/{place.label}"
         if at <= since:
-            text = f"volume {place.label} of {place.vault} was not read whole since {at:%Y-%m-%d}"
+            text = say("scrub-overdue", volume=place.label, vault=place.vault, read_on=at)
             alarms.raise_alarm(KIND, subject, Alarm.Level.WARNING, text)
             over.discard(subject)
     for subject in over:

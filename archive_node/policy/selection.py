@@ -40,6 +40,11 @@ def online(node: str) -> QuerySet[StudyFacts]:
     return known(node).filter(online__gt=0)
 
 
+def to_be_copied(node: str) -> QuerySet[StudyFacts]:
+    """Return the studies of which something is on their node's disk, in quarantine too."""
+    return known(node).filter(Q(online__gt=0) | Q(quarantine_files__gt=0))
+
+
 def settle_proofs(node: str, policy: Policy) -> int:
     """Note which studies are proven as they are now in every required vault; return how many.
 
@@ -53,7 +58,7 @@ def settle_proofs(node: str, policy: Policy) -> int:
 
 def to_copy(node: str, vault: str, policy: Policy, now: datetime) -> QuerySet[StudyFacts]:
     """Return what is quiet, lacks a proof in a vault, and can be read; the oldest first."""
-    readable = Q(online__gt=0)
+    readable = Q(online__gt=0) | Q(quarantine_files__gt=0)
     for other in library.specs():
         if other != vault:
             readable |= proven(other)

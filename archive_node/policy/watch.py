@@ -9,14 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, F, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef
 
 from archive_node import alarms, library
-from archive_node.models import CopiedInstance, Copy, EvictionList, Job, NodeState, StudyFacts
+from archive_node.catalogue import is_all_there
+from archive_node.models import CopiedInstance, Copy, EvictionList, Job, NodeState
 from archive_node.policy import selection
 from archive_node.policy.evictions import usable_bytes
 from archive_node.policy.forecast import full_at
 from archive_node.policy.rules import Policy, is_high
+from pacs_common.sentences import say
 
 WARNING, CRITICAL = "warning", "critical"
 FILLING, SILENT, VAULT, NO_COPY, FAILED, BEHIND = (
@@ -28,7 +30,11 @@ _MISSED = (Job.Kind.COPY, Job.Kind.RECALL, Job.Kind.SCRUB, Job.Kind.EVACUATE)
 
 
 def watch_disk(node: str, disk: dict[str, Any], policy: Policy, now: datetime) -> None:
-    """Alarm hours before a disk is full where too little may be evicted (`disk` as scanned)."""
+    """Alarm hours before a disk is full where too little may be evicted (`disk` as scanned).
+
+    Above its high watermark with nothing to evict is worth a look; it is critical where the disk
+    is full within these hours, or only its reserve is left.
+    """
     state = NodeState.objects.get(name=node)
     usable, free = usable_bytes(disk)
     may_go = state.amounts.get("evictable_bytes", 0)
@@ -38,26 +44,27 @@ def watch_disk(node: str, disk: dict[str, Any], policy: Policy, now: datetime) -
     with_room = disk | {"free_bytes": disk["free_bytes"] + may_go}
     later = full_at(with_room, state.arrivals, now)
     waits = EvictionList.objects.filter(node=node, state=EvictionList.State.PROPOSED).exists()
+    left = _left(free, until)
     if is_high(usable, free, policy) and not may_go:
-        text = f"{node} is above its high watermark and nothing may be evicted"
-        alarms.raise_alarm(FILLING, node, CRITICAL, f"{text}: {_left(free, until)}")
+        level = CRITICAL if is_soon or free <= 0 else WARNING
+        alarms.raise_alarm(FILLING, node, level, say("disk-high", node=node, left=left))
     elif is_soon and later is not None and later - now < soon:
-        text = f"{node} fills and only {may_go} bytes may be evicted"
-        alarms.raise_alarm(FILLING, node, WARNING, f"{text}: {_left(free, until)}")
+        text = say("disk-fills", node=node, evictable_bytes=may_go, left=left)
+        alarms.raise_alarm(FILLING, node, WARNING, text)
     elif is_soon and waits:
-        text = f"{node} fills and its eviction list waits for approval"
-        alarms.raise_alarm(FILLING, node, WARNING, f"{text}: {_left(free, until)}")
+        text = say("disk-list-waits", node=node, left=left)
+        alarms.raise_alarm(FILLING, node, WARNING, text)
     else:
         alarms.end_alarm(FILLING, node)
 
 
 def watch_copies(node: str, policy: Policy, now: datetime) -> None:
     """Alarm where a study has been quiet for long and still lacks a required copy."""
-    rows = selection.online(node).filter(is_proven=False)
+    rows = selection.to_be_copied(node).filter(is_proven=False)
     oldest = rows.aggregate(oldest=Min("last_arrival_at"))["oldest"]
     behind = timedelta(hours=settings.ARCHIVE.alarm_behind_h, seconds=policy.quiet_s)
     if oldest is not None and now - oldest > behind:
-        text = f"{node} has studies without their copies since {oldest:%Y-%m-%d %H:%M} UTC"
+        text = say("copies-behind", node=node, since_at=oldest)
         alarms.raise_alarm(BEHIND, node, WARNING, text)
     else:
         alarms.end_alarm(BEHIND, node)
@@ -75,7 +82,7 @@ def _watch_silence(names: list[str], now: datetime) -> None:
     since = now - timedelta(seconds=settings.ARCHIVE.alarm_silent_s)
     silent = NodeState.objects.filter(name__in=names, silent_since__lte=since)
     for state in silent:
-        text = f"{state.name} is silent since {state.silent_since:%Y-%m-%d %H:%M} UTC"
+        text = say("node-silent", node=state.name, since_at=state.silent_since)
         alarms.raise_alarm(SILENT, state.name, CRITICAL, text)
     alarms.end_others(SILENT, [state.name for state in silent])
 
@@ -85,7 +92,7 @@ def _watch_vaults() -> None:
     required = library.required()
     for name, why in missing.items():
         level = CRITICAL if name in required else WARNING
-        alarms.raise_alarm(VAULT, name, level, f"vault {name}: {why}")
+        alarms.raise_alarm(VAULT, name, level, say("vault-missing", vault=name, why=why))
     alarms.end_others(VAULT, list(missing))
 
 
@@ -101,11 +108,9 @@ def _watch_jobs(now: datetime) -> None:
     subjects = []
     grouped = failed.values("kind", "node", "vault").annotate(number=Count("id"), first=Min("id"))
     for row in grouped.order_by("kind", "node", "vault"):
-        first = Job.objects.filter(id=row["first"]).first()
-        about = " ".join(filter(None, (row["kind"], row["node"], row["vault"])))
-        what = f"{row['number']} {row['kind']} jobs failed" if row["number"] > 1 else "a job failed"
-        why = f": job {first.id}, {first.error}" if first else ""
-        alarms.raise_alarm(FAILED, about, WARNING, f"{about}: {what}{why}")
+        place = " ".join(filter(None, (row["node"], row["vault"])))
+        about = f"{row['kind']} {place}"
+        alarms.raise_alarm(FAILED, about, WARNING, _failure(row, place))
         subjects.append(about)
     alarms.end_others(FAILED, subjects)
 
@@ -118,15 +123,14 @@ def _watch_lost_copies() -> None:
         lost = _lost(node, study_uid)
         if lost:
             subjects.append(study_uid)
-            text = f"study {study_uid} of {node}: {lost} instances have no good copy anywhere"
+            text = say("lost", study_uid=study_uid, node=node, lost_count=lost)
             alarms.raise_alarm(NO_COPY, study_uid, CRITICAL, text)
     alarms.end_others(NO_COPY, subjects)
 
 
 def _lost(node: str, study_uid: str) -> int:
     """Return how many instances of a study only bad copies hold, unless its node has all of it."""
-    known = StudyFacts.objects.filter(node=node, study_uid=study_uid, online__gt=0)
-    if known.filter(online__gte=F("instances")).exists():
+    if is_all_there(node, study_uid):
         return 0
     rows = CopiedInstance.objects.filter(copy__node=node, copy__study_uid=study_uid)
     keys = ("sop_instance_uid", "stored_sha256")
@@ -134,6 +138,15 @@ def _lost(node: str, study_uid: str) -> int:
     return len(set(rows.values_list(*keys)) - good)
 
 
+def _failure(row: dict[str, Any], place: str) -> str:
+    why = Job.objects.filter(id=row["first"]).values_list("error", flat=True).first() or ""
+    told = {"job_kind": row["kind"], "place": place, "job": row["first"], "why": why}
+    if row["number"] > 1:
+        return say("jobs-failed", **told, jobs_count=row["number"])
+    return say("job-failed", **told)
+
+
 def _left(free: int, until: datetime | None) -> str:
-    when = f", full at {until:%Y-%m-%d %H:%M} UTC" if until else ""
-    return f"{max(0, free)} bytes are left{when}"
+    if until is None:
+        return say("left", free_bytes=free)
+    return say("left-until", free_bytes=free, full_at=until)

@@ -25,6 +25,7 @@ class Facts:
     last_access_at: datetime | None = None
     recalled_at: datetime | None = None
     quarantined: int = 0
+    quarantine_files: int = 0
     incomplete: bool = False
     held: str = ""
     proven_in: frozenset[str] = frozenset()

@@ -57,6 +57,7 @@ def placed(known: CopiedInstance, stored_sha256: str | None = None) -> volume.Pl
         known.sop_instance_uid,
         stored_sha256 or known.stored_sha256,
         volume.Extent(known.offset, known.size_bytes),
+        known.quarantined,
     )
 
 
@@ -73,4 +74,5 @@ def row(copy: Copy, placed: volume.Placed) -> CopiedInstance:
         stored_sha256=placed.stored_sha256,
         size_bytes=placed.extent.size_bytes,
         offset=placed.extent.offset,
+        quarantined=placed.quarantined,
     )

@@ -14,12 +14,14 @@ from archive_node.steps.giving_way import give_way
 from archive_node.steps.moving import Moving, close, move, staged
 from archive_node.steps.reading import open_member, warmed
 from archive_node.steps.suspicion import KIND, suspect
+from archive_node.steps.thawing import ask_everywhere, longest
 from archive_node.steps.wanted import Repair
 from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import GaveWay, Work
 from archive_node.vault import volume
-from archive_node.vault.base import MediumFailed, MountedVolume, TooLarge, VolumeState
+from archive_node.vault.base import MediumFailed, MountedVolume, Thawing, TooLarge, VolumeState
 from pacs_common import errors
+from pacs_common.sentences import say
 
 BATCH_BYTES = 4 << 30  # read before a drive is asked for the new volume
 PATIENCE = 3  # failures in a row after which it is the drive, or the whole tape
@@ -46,10 +48,18 @@ def evacuate(work: Work, repair: Repair) -> None:
     for copy in todo:
         if copy.key_id:
             _ask_elsewhere(work, copy, repair)
+    thawing: list[Thawing] = []
+    if readable:
+        ask_everywhere({place: [copy.member for copy in readable]}, work.check)
     while readable:
         for moving in _read_batch(work, place, readable, repair):
-            _moved(work, moving, repair)
+            try:
+                _moved(work, moving, repair)
+            except Thawing as error:  # it is written, and asked for: so are the others
+                thawing.append(error)
         give_way(work)
+    if thawing:
+        raise longest(thawing)
     _conclude(work, place)
 
 
@@ -98,7 +108,8 @@ def _read(work: Work, mounted: MountedVolume, copy: Copy, repair: Repair) -> Mov
             return staged(work, copy, file)
     except (volume.Damaged, errors.NotFound) as error:
         with work.fenced():
-            mark_bad(copy, f"the copy on {copy.volume} ({copy.member}) is bad: {error}")
+            problem = say("copy-bad", volume=copy.volume, member=copy.member, why=error)
+            mark_bad(copy, problem)
             repair(copy.node, copy.study_uid, copy.vault)
     return None
 
@@ -128,15 +139,16 @@ def _conclude(work: Work, place: Place) -> None:
         raise GaveWay
     alone = alone_on(place)
     if alone:
+        first = alone[0]
+        about = {"study_uid": first.study_uid, "node": first.node, "why": first.problem or "unread"}
         raise errors.Conflict(
-            f"{len(alone)} members of {place.label} lie there alone and could not be brought, the "
-            f"first is of {alone[0].study_uid} on {alone[0].node}: {alone[0].problem or 'unread'}"
+            say("members-alone", members_count=len(alone), volume=place.label, **about)
         )
     strange = _unknown_members(work, place)
     if strange:
+        number, first = len(strange), strange[0]
         raise errors.Conflict(
-            f"{place.label} holds {len(strange)} members that the catalogue does not know, the "
-            f"first is {strange[0]}: rebuild the catalogue first"
+            say("members-unknown", volume=place.label, members_count=number, member=first)
         )
     with work.fenced():
         for copy in lacking:  # other vaults have it: the next scan has it copied here again

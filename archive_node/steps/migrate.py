@@ -22,10 +22,13 @@ from archive_node.vault.encryption import Key, KeyMissing, key_of
 from archive_node.vault.member import Member
 from archive_node.vault.tar import Damaged, entry_bytes
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 def migrate(work: Work) -> None:
-    """Write the instances that no good copy in the job's vault holds, as new members.
+    """Write the files that no good copy in the job's vault holds, as new members.
+
+    Those are the study's instances, and what of it lies in quarantine (custody rule 5).
 
     They come from the node, or where it has them no more, from a verified copy in any vault. Each
     member is noted as soon as it is whole: run again after a crash, it adopts a member that was
@@ -34,11 +37,12 @@ def migrate(work: Work) -> None:
     """
     manifest = manifests.fetch(work)
     if not manifest.digests_ready:
-        raise errors.Unavailable(f"{work.node} has not computed all digests of the study yet")
+        raise errors.Unavailable(say("node-digests-missing", node=work.node))
     copying = _Copying(work, library.vault(work.vault), manifest)
     copying.adopt()
     copying.check_sizes()
     work.expect(len(copying.wanted), sum(each.size_bytes for each in copying.wanted))
+    copying.ask_for_what_is_cold()
     while copying.wanted:
         copying.write_part()
     while copying.has_more_to_tell():
@@ -59,7 +63,7 @@ class _Copying:
         self._number = 1
         self.wanted = [
             each
-            for each in manifest.instances
+            for each in manifest.files
             if each.key not in self._held and self._sources.offer(each)
         ]
 
@@ -67,6 +71,10 @@ class _Copying:
         """Raise TooLarge, before a byte is fetched, where no volume could hold an instance."""
         for instance in self.wanted:
             self._vault.check_fits(entry_bytes(instance.size_bytes))
+
+    def ask_for_what_is_cold(self) -> None:
+        """Ask cold storage once for what all parts need of it."""
+        self._sources.ask_for(self.wanted)
 
     def adopt(self) -> None:
         """Note the members of this revision that a killed worker wrote whole and noted not.

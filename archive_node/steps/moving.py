@@ -155,6 +155,7 @@ def _take_over(copy: Copy, label: str, name: str) -> None:
                 stored_sha256=row.stored_sha256,
                 size_bytes=row.size_bytes,
                 offset=row.offset,
+                quarantined=row.quarantined,
             )
             for row in contents
         ],

@@ -15,6 +15,7 @@ from archive_node.steps.manifest import Manifest
 from archive_node.steps.receipts import receipt
 from archive_node.steps.work import Work
 from pacs_common import errors
+from pacs_common.sentences import say
 
 Sound = dict[Key, list[CopiedInstance]]
 
@@ -43,7 +44,7 @@ def purge(work: Work) -> None:
 def _check_holds(work: Work) -> None:
     why = holding.why_held(work.node, work.study_uid)
     if why:
-        raise errors.Conflict(f"held: {why}")
+        raise errors.Conflict(say("held", why=why))
 
 
 def _sound(work: Work) -> Sound:
@@ -78,7 +79,7 @@ def _there(work: Work, name: str, proven: Held) -> Held:
     for key, copy in copies.items():
         if key not in there:
             with work.fenced():
-                mark_bad(copy, f"volume {copy.volume} has no {copy.member}")
+                mark_bad(copy, say("member-missing", volume=copy.volume, member=copy.member))
     return {key: row for key, row in proven.items() if row.copy_id in there}
 
 
@@ -118,10 +119,7 @@ def _proven(work: Work, sound: Sound, manifest: Manifest) -> list[list[CopiedIns
             with work.fenced():
                 doubt(work.node, work.study_uid, name)
     if online and not named:
-        raise errors.Conflict(
-            "no instance of this study has a verified copy in every required vault: "
-            "nothing is evicted"
-        )
+        raise errors.Conflict(say("not-evictable"))
     return named
 
 
@@ -169,15 +167,16 @@ def _readable(work: Work, answer: Any) -> dict[str, Any]:
             return answer
     except (KeyError, TypeError):
         pass
-    raise errors.PeerUnreachable(f"{work.node} answered an eviction so that it cannot be read")
+    raise errors.PeerUnreachable(say("node-answer-unreadable", node=work.node))
 
 
 def _report(work: Work, plan: Plan, answer: dict[str, Any]) -> None:
     evicted, refused = answer["evicted"], answer["refused"]
     if not evicted:
-        reason = refused[0]["reason"] if refused else "it gives no reason"
-        raise errors.Conflict(f"{work.node} keeps all of it: {reason}")
+        reason = refused[0]["reason"] if refused else say("no-reason")
+        raise errors.Conflict(say("node-keeps-all", node=work.node, why=reason))
     work.expect(len(plan.body["instances"]), answer["freed_bytes"])
     work.advance(answer["freed_bytes"], instances=len(evicted))
     if refused:
-        work.note(f"{work.node} keeps {len(refused)} instances: {refused[0]['reason']}")
+        why = refused[0]["reason"]
+        work.note(say("node-keeps-some", node=work.node, kept_count=len(refused), why=why))

@@ -33,7 +33,8 @@ _TEXTS = {
     "birth_date": 8, "study_date": 8, "description": 200, "department": 200,
 }  # fmt: skip
 _LISTS = ("modalities", "body_parts")
-_NUMBERS = ("instances", "online", "size_bytes", "online_bytes", "recalls", "quarantined")
+_NUMBERS = ("instances", "online", "size_bytes", "online_bytes", "recalls", "quarantined",
+            "quarantine_files")  # fmt: skip
 _FLAGS = ("digests_ready", "incomplete", "held")
 _MOMENTS = ("last_arrival_at", "last_access_at")
 Say = Callable[[str], None]
@@ -149,7 +150,8 @@ class Rebuilding:
             records=telling_records(about),
             written_at=written_at(about),
         )
-        everything = [*about["instances"], *about["elsewhere"], *about.get("lacking", [])]
+        everything = [*about["instances"], *about.get("quarantine", [])]
+        everything += [*about["elsewhere"], *about.get("lacking", [])]
         keys = {(each["sop_instance_uid"], each["stored_sha256"]) for each in everything}
         return Read(copy, int(said["number"]), placed, _facts(copy, about["study"]), _sum(keys))
 

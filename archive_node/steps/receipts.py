@@ -10,6 +10,7 @@ from archive_node.models import CopiedInstance
 from archive_node.steps.manifest import Manifest
 from archive_node.steps.work import Work
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 def receipt(rows: list[CopiedInstance]) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def tell(work: Work, manifest: Manifest) -> None:
     try:
         work.client.receipts({"study_uid": work.study_uid, "instances": named})
     except errors.NotFound:
-        work.note(f"{work.node} takes no receipts: it is older than this archive")
+        work.note(say("node-old-receipts", node=work.node))
 
 
 def _in(vaults: Collection[Held], key: Key) -> list[CopiedInstance]:

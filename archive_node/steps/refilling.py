@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.db.models import Max, Sum
 
@@ -17,6 +19,7 @@ PAGE = 500
 
 
 Age = tuple[int, int]
+Copies = dict[Key, list[CopiedInstance]]
 NOTHING: Age = (-1, 0)
 
 
@@ -27,6 +30,7 @@ class Present:
     instances: int = 0
     online: int = 0
     online_bytes: int = 0
+    quarantine_files: int = 0
 
 
 There = dict[str, Present]
@@ -44,23 +48,58 @@ class Known:
 
 @dataclass
 class Lost:
-    """A study that is not whole on its node: where each of its instances may be read.
+    """A study that is not whole on its node: where each of its files may be read.
 
     `records` are its members, that of the newest revision first: each tells the node's records up
-    to then. `online` instances are given back as files, the others as what an eviction leaves.
+    to then. `online` instances are given back as files, the others as what an eviction leaves;
+    what lay in quarantine goes there again, whole. Which is which, the newest manifest says.
     """
 
     study_uid: str
     online: bool
     revision: int
     records: list[Copy]
-    copies: dict[Key, list[CopiedInstance]]
+    everything: Copies  # that is proven, of former times too
+    copies: Copies  # of what is to be brought
+    here: Collection[str] = ()  # instances that the node has
     brought: list[list[CopiedInstance]] = field(default_factory=list)
+    quarantine: dict[Key, Quarantined] = field(default_factory=dict)
 
     @property
     def newest_records(self) -> Age:
         """Return how new the newest records are that a member of it holds."""
         return age_of(self.records[0]) if self.records else NOTHING
+
+    def settle(self, manifest: Mapping[str, Any], revision: int) -> None:
+        """Decide by a manifest which files lay in quarantine, and which is each UID's instance.
+
+        What was quarantined after it was written is known by where it lies.
+        """
+        told = (manifest.get("study") or {}).get("quarantine") or []
+        self.quarantine = {
+            (one["uid"], one["stored_sha256"]): Quarantined.told(one) for one in told
+        }
+        for key, rows in self.everything.items():
+            if all(row.quarantined and row.copy.revision > revision for row in rows):
+                self.quarantine.setdefault(key, Quarantined())
+        stored = newest_digests(
+            {key: rows for key, rows in self.everything.items() if key not in self.quarantine}
+        )
+        wanted = {key for key in stored if key[0] not in self.here} | set(self.quarantine)
+        self.copies = {key: rows for key, rows in self.copies.items() if key in wanted}
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Why a file lay in quarantine."""
+
+    reason: str = "same-uid"
+    detail: str = ""
+
+    @classmethod
+    def told(cls, entry: Mapping[str, Any]) -> Quarantined:
+        """Return it as a manifest tells it."""
+        return cls(str(entry["reason"]), str(entry.get("detail", "")))
 
 
 def age_of(copy: Copy) -> Age:
@@ -112,7 +151,8 @@ def present_at(client: NodeClient) -> There:
     while after is not None:
         page = client.custody_studies(after=after, limit=PAGE)
         for facts in page["studies"]:
-            counts = (facts["instances"], facts["online"], facts["online_bytes"])
+            counts = [facts[name] for name in ("instances", "online", "online_bytes")]
+            counts.append(facts.get("quarantine_files", 0))
             found[facts["study_uid"]] = Present(*map(int, counts))
         after = page["next"]
     return found
@@ -123,24 +163,56 @@ def lost(
 ) -> Lost | None:
     """Return what the node lacks of a study; None where it is whole, and its records were told."""
     uid = known.study_uid
-    copies = newest_digests(proven_copies(client.name, uid))
+    everything = proven_copies(client.name, uid)
     present = there.get(uid, Present())
-    if len(copies) <= (present.online if online else present.instances):
-        copies = {}
-        if told:
-            return None
-    has = _present(client, uid, online) if copies and present.instances else set()
+    least = present.online if online else present.instances
+    is_plain = _is_plain(everything)
+    copies = {} if is_plain and len(everything) <= least else everything
+    here = _Here(set(), set())
+    if copies and (present.instances or present.quarantine_files):
+        here = _present(client, uid, online)
+    if is_plain:
+        copies = {key: rows for key, rows in copies.items() if key[0] not in here.uids}
+    else:  # which of a UID's files is its instance is not known yet
+        copies = {key: rows for key, rows in copies.items() if key not in here.keys}
+    if not copies and told:
+        return None
     return Lost(
         uid,
         online,
         Proof.objects.filter(node=client.name, study_uid=uid).aggregate(at=Max("revision"))["at"]
         or 0,
         _records(client, uid),
-        {key: rows for key, rows in copies.items() if key[0] not in has},
+        everything,
+        copies,
+        here.uids,
     )
 
 
-def newest_digests(copies: dict[Key, list[CopiedInstance]]) -> dict[Key, list[CopiedInstance]]:
+class _Here(NamedTuple):
+    """The files that a node has where they belong; a restore leaves those alone."""
+
+    stored: set[Key]
+    quarantined: set[Key]
+
+    @property
+    def keys(self) -> set[Key]:
+        return self.stored | self.quarantined
+
+    @property
+    def uids(self) -> set[str]:
+        return {uid for uid, _ in self.stored}
+
+
+def _is_plain(copies: Copies) -> bool:
+    """Whether nothing of it ever lay in quarantine, and each UID has one digest: it is counted."""
+    uids = {uid for uid, _ in copies}
+    return len(uids) == len(copies) and not any(
+        row.quarantined for rows in copies.values() for row in rows
+    )
+
+
+def newest_digests(copies: Copies) -> Copies:
     """Return the same with one digest for each UID: the one that was archived last."""
     latest: dict[str, Key] = {}
     for key, rows in copies.items():
@@ -154,16 +226,19 @@ def _age(rows: list[CopiedInstance]) -> tuple[int, int]:
     return max((row.copy.revision, row.copy_id) for row in rows)
 
 
-def _present(client: NodeClient, study_uid: str, must_be_online: bool) -> set[str]:
+def _present(client: NodeClient, study_uid: str, must_be_online: bool) -> _Here:
     try:
-        entries = client.manifest(study_uid)["instances"]
+        told = client.manifest(study_uid)
     except errors.NotFound:
-        return set()
-    return {
-        entry["sop_instance_uid"]
-        for entry in entries
-        if entry["availability"] == "ONLINE" or not must_be_online
-    }
+        return _Here(set(), set())
+    return _Here(
+        stored={
+            (entry["sop_instance_uid"], entry["stored_sha256"])
+            for entry in told["instances"]
+            if entry["availability"] == "ONLINE" or not must_be_online
+        },
+        quarantined={(one["uid"], one["stored_sha256"]) for one in told.get("quarantine") or []},
+    )
 
 
 def _records(client: NodeClient, study_uid: str) -> list[Copy]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from archive_node.steps.account import Account, Progress
+from archive_node.steps.awaited import Awaited, Waits
 from archive_node.steps.finished import Finished
-from archive_node.steps.refill import Account, Progress, Refill
-from archive_node.steps.refilling import Known, Present, There, lost
+from archive_node.steps.refill import Refill
+from archive_node.steps.refilling import Known, Lost, Present, There, lost, present_at
 from pacs_common.node_client import NodeClient
 
 AT_ONCE = 2000  # studies between which the order of the tape holds
@@ -41,26 +43,64 @@ def chosen_online(
 
 
 def restore(
-    client: NodeClient, studies: list[Known], there: There, online: set[str], progress: Progress
+    client: NodeClient,
+    studies: list[Known],
+    there: There,
+    online: set[str],
+    progress: Progress,
+    waits: Waits | None = None,
 ) -> Account:
     """Bring studies back to their node: first what is to be `online`, then the others.
 
     Those are kept as after an eviction. A study that is whole there is passed over, so that a run
-    that was killed goes on. Raises PeerUnreachable where the node is away, and DiskFull where it
-    cannot even keep what an eviction leaves: nothing else ends it.
+    that was killed goes on. What lies on the shelf, or is thawing, is left until all else is
+    brought; then `waits` waits for it, or without one it is a problem as any other. Raises
+    PeerUnreachable where the node is away, and DiskFull where it cannot even keep what an eviction
+    leaves: nothing else ends it.
     """
-    account, finished = Account(), Finished(client.name)
-    for some in (True, False):
-        wanted = [known for known in studies if (known.study_uid in online) is some]
-        for start in range(0, len(wanted), AT_ONCE):
-            batch = []
-            for known in wanted[start : start + AT_ONCE]:
-                told = known.study_uid in finished
-                study = lost(client, known, online=some, there=there, told=told)
-                if study is None:
-                    account.whole_before += 1
-                    progress(known.size_bytes)
-                else:
-                    batch.append(study)
-            Refill(client, batch, account, progress, finished).run()
-    return account
+    bringing = _Bringing(client, online, progress, waits)
+    while (awaited := bringing.bring(studies, there)).studies:
+        if waits is None:
+            bringing.account.problems |= awaited.studies
+            break
+        waits.wait(awaited)
+        studies = [known for known in studies if known.study_uid in awaited.studies]
+        there = present_at(client)
+    return bringing.account
+
+
+class _Bringing:
+    """One restore, over and over, until nothing of it waits."""
+
+    def __init__(
+        self, client: NodeClient, online: set[str], progress: Progress, waits: Waits | None
+    ) -> None:
+        self._client, self._online = client, online
+        self._progress, self._waits = progress, waits
+        self._finished = Finished(client.name)
+        self.account = Account()
+
+    def bring(self, studies: list[Known], there: There) -> Awaited:
+        """Bring what can be brought now; return what the rest waits for."""
+        awaited = Awaited()
+        for online in (True, False):
+            wanted = [known for known in studies if (known.study_uid in self._online) is online]
+            for start in range(0, len(wanted), AT_ONCE):
+                batch = self._lost(wanted[start : start + AT_ONCE], there, online)
+                refill = Refill(
+                    self._client, batch, self.account, self._progress, self._finished, self._waits
+                )
+                awaited.join(refill.run())
+        return awaited
+
+    def _lost(self, wanted: list[Known], there: There, online: bool) -> list[Lost]:
+        found = []
+        for known in wanted:
+            told = known.study_uid in self._finished
+            study = lost(self._client, known, online=online, there=there, told=told)
+            if study is None:
+                self.account.whole_before += 1
+                self._progress(known.size_bytes)
+            else:
+                found.append(study)
+        return found

@@ -10,6 +10,7 @@ from archive_node.models import CopiedInstance, Copy
 from archive_node.steps import staging
 from archive_node.steps.patience import patient
 from archive_node.steps.reading import open_member, proven, readable, warmed
+from archive_node.steps.thawing import ask
 from archive_node.steps.wanted import NodeRefused, Repair, Wanted
 from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import LeaseLost, StepAside, Work
@@ -83,6 +84,7 @@ def _send_all(mounted: MountedVolume, place: Place, party: list[Wanted], fellows
     order = {name: number for number, name in enumerate(mounted.members())}
     rows = [(row, wanted) for wanted in party for row in wanted.on(place)]
     rows.sort(key=lambda one: (order.get(one[0].copy.member, len(order)), one[0].offset))
+    ask(mounted, list(dict.fromkeys(row.copy.member for row, _ in rows)))
     for copy, some in groupby(rows, key=lambda one: one[0].copy):
         pairs = list(some)
         wanted = pairs[0][1]  # a member holds one study, and one job is about it

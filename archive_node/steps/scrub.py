@@ -5,21 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from archive_node import alarms, nodes
-from archive_node.catalogue import mark_bad
-from archive_node.models import Alarm, CopiedInstance, Copy, Job, StudyFacts
+from archive_node.catalogue import Key, is_all_there, mark_bad
+from archive_node.models import Alarm, CopiedInstance, Copy, Job
 from archive_node.steps.giving_way import give_way
 from archive_node.steps.reading import checked, open_member, readable, warmed
 from archive_node.steps.suspicion import suspect
+from archive_node.steps.thawing import ask
 from archive_node.steps.wanted import Repair
 from archive_node.steps.whereabouts import Place, proven_copies
 from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.base import MediumFailed, MountedVolume
 from pacs_common import errors
+from pacs_common.sentences import say
 
 NO_GOOD_COPY = "no-good-copy"
 STRETCH_S = 300.0  # for which a drive is kept at most: others wait for it too
@@ -44,9 +46,9 @@ def scrub(work: Work, repair: Repair) -> None:
             time.sleep(BREATH_S)
     except MediumFailed as error:
         suspect(error)
-        raise errors.Conflict(f"{error}: it is suspect now, evacuate it") from error
+        raise errors.Conflict(say("suspect-now", why=error)) from error
     if bad:
-        work.note(f"{bad} copies on {work.volume} were bad: they are written anew")
+        work.note(say("copies-bad", copies_count=bad, volume=work.volume))
 
 
 def _unread(work: Work):
@@ -65,7 +67,9 @@ def _stretch(work: Work, place: Place, todo, repair: Repair) -> int:
     """Read copies for a while; return how many were bad."""
     bad, began = 0, time.monotonic()
     with warmed(place, work.check) as mounted:
-        for copy in _in_tape_order(mounted, todo):
+        left = list(_in_tape_order(mounted, todo))
+        ask(mounted, [copy.member for copy in left])
+        for copy in left:
             problem = _problem(work, mounted, copy)
             bad += bool(problem)
             _settle(work, copy, problem, repair)
@@ -91,7 +95,7 @@ def _problem(work: Work, mounted: MountedVolume, copy: Copy) -> str:
                     work.check()
                 work.advance(row.size_bytes)
     except (volume.Damaged, errors.NotFound) as error:
-        return f"the copy on {copy.volume} ({copy.member}) is bad: {error}"
+        return say("copy-bad", volume=copy.volume, member=copy.member, why=error)
     return ""
 
 
@@ -105,7 +109,7 @@ def _settle(work: Work, copy: Copy, problem: str, repair: Repair) -> None:
         mark_bad(copy, problem)
         repair(copy.node, copy.study_uid, copy.vault)
         if is_lost:
-            text = f"{copy.study_uid} of {copy.node} has no good copy, and is not online: {problem}"
+            text = say("no-good-copy", study_uid=copy.study_uid, node=copy.node, why=problem)
             alarms.raise_alarm(NO_GOOD_COPY, copy.study_uid, Alarm.Level.CRITICAL, text)
 
 
@@ -113,27 +117,25 @@ def _is_lost(work: Work, copy: Copy) -> bool:
     """Whether something of a bad copy is neither in another good one nor on its node."""
     proven = proven_copies(copy.node, copy.study_uid)
     alone = {
-        row.sop_instance_uid
-        for row in copy.contents.all()
-        if all(
-            other.copy_id == copy.id
-            for other in proven.get((row.sop_instance_uid, row.stored_sha256), [])
-        )
+        key for key in _keys(copy) if all(other.copy_id == copy.id for other in proven.get(key, []))
     }
     return bool(alone - _online(work, copy)) if alone else False
 
 
-def _online(work: Work, copy: Copy) -> set[str]:
-    """Return the instances that the node has now, or had all of when it was last asked."""
-    uids = set(copy.contents.values_list("sop_instance_uid", flat=True))
+def _keys(copy: Copy) -> set[Key]:
+    return set(copy.contents.values_list("sop_instance_uid", "stored_sha256"))
+
+
+def _online(work: Work, copy: Copy) -> set[Key]:
+    """Return the files that the node has now, or had all of when it was last asked."""
     try:
         client = nodes.client(copy.node, subject=f"job {work.job_id}")
-        instances = client.manifest(copy.study_uid)["instances"]
-        return {
-            str(entry["sop_instance_uid"])
-            for entry in instances
+        told = client.manifest(copy.study_uid)
+        waiting = {(one["uid"], one["stored_sha256"]) for one in told.get("quarantine") or []}
+        return waiting | {
+            (entry["sop_instance_uid"], entry["stored_sha256"])
+            for entry in told["instances"]
             if entry["availability"] == "ONLINE"
         }
     except (errors.ArgensError, LookupError, TypeError):
-        known = StudyFacts.objects.filter(node=copy.node, study_uid=copy.study_uid)
-        return uids if known.filter(online=F("instances"), online__gt=0).exists() else set()
+        return _keys(copy) if is_all_there(copy.node, copy.study_uid) else set()

@@ -15,6 +15,7 @@ from archive_node.steps.work import Work
 from archive_node.vault import volume
 from archive_node.vault.base import NeedsOperator, Thawing
 from pacs_common import errors
+from pacs_common.sentences import say
 
 Repair = Callable[[str, str, str], None]  # of a study (node, UID) in a vault
 
@@ -50,7 +51,7 @@ class Wanted:
         try:
             self.work.client.reserve(self.work.study_uid, self.size_bytes)
         except errors.NotFound:
-            self.work.note(f"{self.work.node} reserves no space: it is older than this archive")
+            self.work.note(say("node-old-space", node=self.work.node))
 
     def next_place(self, where: Whereabouts) -> Place | None:
         """Return the volume to read next, of those not passed over; None where none is left."""
@@ -118,10 +119,9 @@ class Wanted:
         if self.copies:
             self._raise_what_keeps_it_away()
         if self.without_copy:
-            raise errors.NotFound(
-                f"{len(self.without_copy)} of {self.total} instances have no verified copy, "
-                f"the first is {self.without_copy[0].sop_instance_uid}"
-            )
+            counts = {"missing_count": len(self.without_copy), "instances_count": self.total}
+            first = self.without_copy[0].sop_instance_uid
+            raise errors.NotFound(say("no-copy", **counts, instance_uid=first))
         refused = [one for one in self.problems if isinstance(one, NodeRefused)]
         if refused:
             raise volume.Damaged(str(refused[0]))
@@ -134,7 +134,7 @@ class Wanted:
         if self._thawing:
             moments = [until for until in self._thawing.values() if until is not None]
             raise Thawing(
-                f"{len(self._thawing)} instances are being restored from cold storage",
+                say("thawing", instances_count=len(self._thawing)),
                 max(moments, default=None),
             )
         passing = [one for one in self.problems if one.retriable]

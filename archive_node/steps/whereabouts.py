@@ -73,6 +73,12 @@ class Whereabouts:
         """Return how soon a volume can be read; None where it cannot."""
         return self._known.get(place)
 
+    def ranked(self, rows: Iterable[CopiedInstance]) -> list[CopiedInstance]:
+        """Return the copies that can be read, the readiest first, equals in their order."""
+        ranks = {place: rank for place, rank in self._known.items() if rank is not None}
+        there = (row for row in rows if Place.of(row) in ranks)
+        return sorted(there, key=lambda row: ranks[Place.of(row)])
+
     def absence(self, place: Place) -> str:
         """Return why a volume cannot be read."""
         if place in self._known:

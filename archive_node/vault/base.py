@@ -16,6 +16,7 @@ from typing import IO
 
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
+from pacs_common.sentences import say
 
 Waiting = Callable[[], None]
 Writer = Callable[[IO[bytes]], None]
@@ -55,7 +56,7 @@ class NeedsOperator(errors.Unavailable):
     title = "Volume on the shelf"
 
     def __init__(self, vault: str, label: str) -> None:
-        super().__init__(f"volume {label} of {vault} lies on the shelf")
+        super().__init__(say("on-shelf", volume=label, vault=vault))
         self.vault, self.label = vault, label
 
 
@@ -75,7 +76,7 @@ class MediumFailed(errors.Unavailable):
     title = "Medium or drive failed"
 
     def __init__(self, vault: str, label: str, detail: str) -> None:
-        super().__init__(f"volume {label} of {vault}: {detail}")
+        super().__init__(say("volume-fault", volume=label, vault=vault, why=detail))
         self.vault, self.label = vault, label
 
 
@@ -120,12 +121,13 @@ class MountedVolume(ABC):
     def thaw(self, members: Iterable[str]) -> None:
         """Ask at once for all that the store must restore before it can be read.
 
-        Raises Thawing while any cannot be read, NotFound where the volume has no such member.
+        Raises Thawing while any cannot be read, NotFound where the volume has no such member: both
+        after all were asked for.
         Most kinds have nothing to restore.
         """
         for member in members:
             if self.size_of(member) is None:
-                raise errors.NotFound(f"volume {self.label} has no {member}")
+                raise errors.NotFound(say("member-missing", volume=self.label, member=member))
 
     @abstractmethod
     def open(self, member: str) -> IO[bytes]:

@@ -22,6 +22,7 @@ from archive_node.vault.durable import sync_folder, write_durably
 from archive_node.vault.listing import Entry, Listing, summed
 from archive_node.vault.names import checked
 from pacs_common import errors
+from pacs_common.sentences import say
 
 INDEX_FORMAT = "argens-volume-index-1"
 
@@ -111,7 +112,7 @@ class FolderVolume(MountedVolume):
         try:
             return medium.reader(self._path(member), self._translate)
         except FileNotFoundError:
-            raise errors.NotFound(f"volume {self.label} has no {member}") from None
+            raise errors.NotFound(say("member-missing", volume=self.label, member=member)) from None
 
     def members(self) -> list[str]:
         """Return its members' names, in the order in which they were written."""
@@ -131,7 +132,9 @@ class FolderVolume(MountedVolume):
             try:
                 handle = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
-                raise errors.NotFound(f"volume {self.label} has no {member}") from None
+                raise errors.NotFound(
+                    say("member-missing", volume=self.label, member=member)
+                ) from None
             try:
                 os.fsync(handle)
             finally:

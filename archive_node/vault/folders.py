@@ -37,6 +37,7 @@ from archive_node.vault.inventory import DECISIONS, Inventory, Record
 from archive_node.vault.names import LABEL, checked, label_after
 from archive_node.vault_setting import BadSpec, VaultSpec
 from pacs_common import errors
+from pacs_common.sentences import say
 
 POLL_S = 0.02
 
@@ -95,9 +96,7 @@ class FolderVault(Vault):
     def check_fits(self, size_bytes: int) -> None:
         """Raise TooLarge where even an empty volume could not hold a member of this size."""
         if size_bytes > self._volume_bytes:
-            raise TooLarge(
-                f"{size_bytes} bytes do not fit on a volume of {self._volume_bytes} bytes"
-            )
+            raise TooLarge(say("too-large", size_bytes=size_bytes, volume_bytes=self._volume_bytes))
 
     def append(
         self, member: str, size_bytes: int, write: Writer, waiting: Waiting = wait_quietly
@@ -133,16 +132,16 @@ class FolderVault(Vault):
             raise errors.BadInput(f"nobody decides that a volume is {state}")
         with self._library_held():
             if label not in self._labels(self._located()):
-                raise errors.NotFound(f"{self.name} has no volume {label}")
+                raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label))
             self._inventory.keep(label, replace(self._inventory.of(label), mark=state))
 
     def shelve(self, label: str) -> None:
         """Refuse: there is no shelf."""
-        raise errors.Unavailable(f"{self.name} is a {self.kind}: it has no shelf")
+        raise errors.Unavailable(say("no-shelf", vault=self.name, vault_kind=self.kind))
 
     def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
         """Refuse: there is no shelf."""
-        raise errors.Unavailable(f"{self.name} is a {self.kind}: it has no shelf")
+        raise errors.Unavailable(say("no-shelf", vault=self.name, vault_kind=self.kind))
 
     @abstractmethod
     def _held_for_writing(
@@ -157,7 +156,9 @@ class FolderVault(Vault):
             who = json.loads((self.root / "library.json").read_text(encoding="utf-8"))
             return str(who["name"]), str(who["id"])
         except (FileNotFoundError, NotADirectoryError):
-            raise VaultUnavailable(f"{self.root} holds no {self.kind} (is it mounted?)") from None
+            raise VaultUnavailable(
+                say("vault-not-there", folder=self.root, vault_kind=self.kind)
+            ) from None
         except (KeyError, TypeError, ValueError):
             raise VaultUnavailable(f"{self.root}/library.json does not say who it is") from None
         except OSError as error:
@@ -166,7 +167,7 @@ class FolderVault(Vault):
     def _check_same(self) -> None:
         """Raise VaultUnavailable where an empty folder would look like an empty vault."""
         if self._who()[1] != self.library_id:
-            raise VaultUnavailable(f"{self.root} is another {self.kind} than it was")
+            raise VaultUnavailable(say("vault-changed", folder=self.root, vault_kind=self.kind))
 
     @contextmanager
     def _library_held(self) -> Iterator[None]:
@@ -206,11 +207,11 @@ class FolderVault(Vault):
         folder = self._located().get(label)
         record = self._inventory.of(label)
         if record.mark == VolumeState.RETIRED:
-            raise errors.NotFound(f"volume {label} of {self.name} is retired")
+            raise errors.NotFound(say("volume-retired", volume=label, vault=self.name))
         if folder is None and record.shelved:
             raise NeedsOperator(self.name, label)
         if folder is None:
-            raise errors.NotFound(f"{self.name} has no volume {label}")
+            raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label))
         return folder
 
     def _is_retired(self, label: str) -> bool:
@@ -263,7 +264,7 @@ def mount_of(spec: VaultSpec) -> Path | None:
 
 def _check_mounted(mount: Path) -> None:
     if not os.path.ismount(mount):
-        raise VaultUnavailable(f"nothing is mounted on {mount}")
+        raise VaultUnavailable(say("vault-not-mounted", folder=mount))
 
 
 def volumes_in(folder: Path) -> list[str]:

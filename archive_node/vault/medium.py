@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from archive_node.vault.base import MediumFailed, VaultFull
 from pacs_common import errors
+from pacs_common.sentences import say
 
 BUFFER_BYTES = 1 << 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -24,7 +25,7 @@ def translator(vault: str, label: str) -> Translate:
 
     def translate(error: OSError) -> errors.ArgensError:
         if error.errno in _NO_SPACE:
-            return VaultFull(f"the disk beneath volume {label} of {vault} has no space left")
+            return VaultFull(say("volume-disk-full", volume=label, vault=vault))
         return MediumFailed(vault, label, error.strerror or repr(error))
 
     return translate

@@ -18,7 +18,6 @@ from archive_node.vault.volume import (
     SUMS,
     Item,
     Placed,
-    instance_path,
 )
 
 Content = Callable[[Item], Iterator[bytes]]
@@ -27,7 +26,10 @@ _SUM_BYTES = 64 + 3  # digest, two spaces, line feed
 
 
 class Member:
-    """The instances `items` under `manifest`, in clear or encrypted with `key`."""
+    """The files `items` under `manifest`, in clear or encrypted with `key`.
+
+    Instances come first, then what lay in quarantine, each in the order of the manifest.
+    """
 
     def __init__(
         self, manifest: Mapping[str, Any], items: Sequence[Item], key: Key | None = None
@@ -53,7 +55,12 @@ class Member:
     def placed(self) -> list[Placed]:
         """Return where each instance will lie."""
         return [
-            Placed(item.sop_instance_uid, item.stored_sha256, Extent(offset, item.size_bytes))
+            Placed(
+                item.sop_instance_uid,
+                item.stored_sha256,
+                Extent(offset, item.size_bytes),
+                item.quarantined,
+            )
             for item, offset in zip(self.items, tar.offsets(self._begin, self._stored), strict=True)
         ]
 
@@ -102,7 +109,7 @@ class Member:
         return written.hexdigest() if written else item.stored_sha256
 
     def _path(self, item: Item) -> str:
-        return instance_path(item.sop_instance_uid) + self._cipher.suffix
+        return item.path + self._cipher.suffix
 
     def _sums_in_clear(self) -> bytes:
         sums = [(self._path(item), item.stored_sha256) for item in self.items]

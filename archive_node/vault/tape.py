@@ -29,6 +29,7 @@ from archive_node.vault.folder_volume import FolderVolume
 from archive_node.vault.folders import POLL_S, FolderVault, mount_of, volumes_in
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 class TapeLibrary(FolderVault):
@@ -93,12 +94,12 @@ class TapeLibrary(FolderVault):
             folder = self._located().get(label)
             record = self._inventory.of(label)
             if folder is None and not record.shelved:
-                raise errors.NotFound(f"{self.name} has no volume {label}")
+                raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label))
             if folder is None or folder.parent == self._shelf:
                 return
             holding = [drive for drive in self._drives() if drive.label == label]
             if not all(drive.take() for drive in holding):
-                raise errors.Unavailable(f"volume {label} of {self.name} is in use: try again")
+                raise errors.Unavailable(say("volume-in-use", volume=label, vault=self.name))
             self._inventory.keep(label, replace(record, slot=None, shelved=True))
             self._move(folder, self._shelf)
             for drive in holding:
@@ -108,16 +109,16 @@ class TapeLibrary(FolderVault):
     def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
         """Take a volume from the shelf into a slot, and into a drive where one is named."""
         if drive is not None and not 1 <= drive <= self.drives:
-            raise errors.BadInput(f"{self.name} has no drive {drive}")
+            raise errors.BadInput(say("drive-unknown", vault=self.name, drive=drive))
         if barcode.strip() != label:
-            raise WrongVolume(f"{barcode.strip()[:40]!r} was inserted, not {label}")
+            raise WrongVolume(say("inserted-other", barcode=barcode.strip()[:40], volume=label))
         with self._library_held():
             located = self._located()
             if label not in self._labels(located):
-                raise errors.NotFound(f"{self.name} has no volume {label}")
+                raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label))
             folder = located.get(label)
             if folder is None:
-                raise WrongVolume(f"there is no {label} in {self._shelf}")
+                raise WrongVolume(say("inserted-nothing", volume=label, folder=self._shelf))
             if folder.parent == self._shelf:
                 self._take_back(label, folder, located, drive)
 
@@ -125,11 +126,11 @@ class TapeLibrary(FolderVault):
         self, label: str, folder: Path, located: dict[str, Path], drive: int | None
     ) -> None:
         if FolderVolume(folder, self.name, self.library_id).capacity_bytes is None:
-            raise WrongVolume(f"what lies in {folder} does not say that it is {label} of here")
+            raise WrongVolume(say("inserted-strange", folder=folder, volume=label))
         slot = self._slot_for_another(located)
         chosen = None if drive is None else Drive(self.root / "drives", drive)
         if chosen is not None and not chosen.take():
-            raise errors.Unavailable(f"drive {drive} of {self.name} is in use: try again")
+            raise errors.Unavailable(say("drive-in-use", drive=drive, vault=self.name))
         self._move(folder, self.root)
         self._inventory.keep(label, replace(self._inventory.of(label), slot=slot, shelved=False))
         if chosen is not None:
@@ -163,7 +164,7 @@ class TapeLibrary(FolderVault):
     def _slot_for_another(self, located: dict[str, Path]) -> int:
         taken = self._slots_taken(located).values()
         if self._slots and len(taken) >= self._slots:
-            raise VaultFull(f"all {self._slots} slots of {self.name} are taken: shelve a volume")
+            raise VaultFull(say("slots-taken", slots_count=self._slots, vault=self.name))
         return _lowest_free(taken)
 
     def _drives(self) -> list[Drive]:

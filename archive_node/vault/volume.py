@@ -25,29 +25,46 @@ Cipher = Clear | Sealed
 
 @dataclass(frozen=True)
 class Item:
-    """One instance to be written: its digest and size at the node, its arrival (POSIX time)."""
+    """One file to be written: its digest and size at the node, its arrival (POSIX time)."""
 
     sop_instance_uid: str
     stored_sha256: str
     size_bytes: int
     arrived_at: int
+    quarantined: bool = False
+
+    @property
+    def path(self) -> str:
+        """Return its name within the tar, in clear."""
+        return path_of(self.sop_instance_uid, self.stored_sha256, quarantined=self.quarantined)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One instance that a member should hold, with the digest that its node keeps.
+    """One file that a member should hold, with the digest that its node keeps.
 
     `extent` is where it begins in the member and the size of its file; encrypted, it takes more.
+    `quarantined` tells where it was put: whatever was decided of it since, it lies there.
     """
 
     sop_instance_uid: str
     stored_sha256: str
     extent: Extent
+    quarantined: bool = False
+
+    @property
+    def path(self) -> str:
+        """Return its name within the tar, in clear."""
+        return path_of(self.sop_instance_uid, self.stored_sha256, quarantined=self.quarantined)
 
 
-def instance_path(sop_instance_uid: str) -> str:
-    """Return an instance's name within the tar."""
-    return f"instances/{sop_instance_uid}.dcm"
+def path_of(sop_instance_uid: str, stored_sha256: str, *, quarantined: bool) -> str:
+    """Return a file's name within the tar.
+
+    A quarantined one shares its UID with an instance, and with others: its digest names it. With
+    both it would be longer than the head of a tar's entry takes.
+    """
+    return f"quarantine/{stored_sha256}.dcm" if quarantined else f"instances/{sop_instance_uid}.dcm"
 
 
 def opened(file: IO[bytes], name: str, keys: Mapping[str, bytes]) -> OpenMember:
@@ -95,16 +112,19 @@ class OpenMember:
         return self._cipher.key_id
 
     def placed(self) -> list[Placed]:
-        """Return where its instances lie, by its manifest; `prove` finds out whether they do."""
-        entries = self.manifest["instances"]
-        stored = [self._cipher.stored_bytes(entry["size_bytes"]) for entry in entries]
+        """Return where its files lie, by its manifest; `prove` finds out whether they do."""
+        entries = self._entries()
+        stored = [self._cipher.stored_bytes(entry["size_bytes"]) for entry, _ in entries]
         return [
             Placed(
                 entry["sop_instance_uid"],
                 entry["stored_sha256"],
                 Extent(offset, entry["size_bytes"]),
+                quarantined,
             )
-            for entry, offset in zip(entries, tar.offsets(self._begin, stored), strict=True)
+            for (entry, quarantined), offset in zip(
+                entries, tar.offsets(self._begin, stored), strict=True
+            )
         ]
 
     def content(self, placed: Placed) -> Iterator[bytes]:
@@ -113,6 +133,11 @@ class OpenMember:
         reader = tar.Reader(self._file, extent)
         yield from self._cipher.reveal(self._path(placed), reader.read, extent.size_bytes)
 
+    def _entries(self) -> list[tuple[dict[str, Any], bool]]:
+        """Return what the manifest says of each file, and whether it lies in quarantine."""
+        instances = [(entry, False) for entry in self.manifest["instances"]]
+        return instances + [(entry, True) for entry in self.manifest.get("quarantine", [])]
+
     def prove(self, expected: Iterable[Placed], progress: Callable[[Placed], None]) -> None:
         """Read the whole member once, in order, and compare each expected instance's digest.
 
@@ -120,7 +145,10 @@ class OpenMember:
         be read without the catalogue. Raises Damaged at the first thing that does not.
         """
         wanted = {self._path(placed): placed for placed in expected}
-        named = {each["sop_instance_uid"]: each for each in self.manifest["instances"]}
+        named = {
+            path_of(each["sop_instance_uid"], each["stored_sha256"], quarantined=quarantined): each
+            for each, quarantined in self._entries()
+        }
         found: dict[str, str] = {}
         for name, extent in tar.entries(self._file):
             reader = tar.Reader(self._file, extent)
@@ -141,7 +169,7 @@ class OpenMember:
         uid = placed.sop_instance_uid
         if extent != self._stored(placed):
             raise Damaged(f"{uid} is not where the catalogue says")
-        if named.get(uid, {}).get("stored_sha256") != placed.stored_sha256:
+        if named.get(placed.path, {}).get("stored_sha256") != placed.stored_sha256:
             raise Damaged(f"{uid} has another digest in {MANIFEST}")
 
     def _digest(self, name: str, reader: tar.Reader, extent: Extent) -> str:
@@ -153,7 +181,7 @@ class OpenMember:
         return sha256.hexdigest()
 
     def _path(self, placed: Placed) -> str:
-        return instance_path(placed.sop_instance_uid) + self._cipher.suffix
+        return placed.path + self._cipher.suffix
 
     def _stored(self, placed: Placed) -> Extent:
         extent = placed.extent

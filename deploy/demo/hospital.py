@@ -180,5 +180,7 @@ def _viewer(portal: Member) -> Errand:
 def forget_foreign_settings() -> None:
     """Drop from this process what would send every member to one database or secret."""
     for name in list(os.environ):
-        if name.startswith("PACS_") and name.endswith(("_URL", "_KEY", "_FILE")):
+        if name.startswith("PACS_") and name.endswith(
+            ("_URL", "_KEY", "_FILE", "_SECRETS", "_PREFIX")
+        ):
             del os.environ[name]

@@ -15,7 +15,7 @@ from dicom_node.config import CONFIG
 from dicom_node.custody import facts, quarantine_files
 from dicom_node.custody.evict import Eviction
 from dicom_node.custody.recall import put_back
-from dicom_node.models import Instance, RecallRequest, Study
+from dicom_node.models import Instance, RecallRequest
 from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
 from pacs_common.availability import Availability
@@ -41,9 +41,9 @@ def studies(request: HttpRequest) -> JsonResponse:
 @allowed("custody.read")
 def study(request: HttpRequest, study_uid: str) -> JsonResponse:
     """Answer a study's manifest."""
-    found = Study.objects.filter(uid=study_uid).first()
+    found = facts.named(study_uid)
     if found is None:
-        raise NotFound(f"study {study_uid} is not here")
+        raise NotFound(f"study {study_uid[:64]!r} is not here")
     return JsonResponse(facts.manifest(found, Journal(LAYOUT.journal)))
 
 

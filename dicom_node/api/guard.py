@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 
 from dicom_node.api.reads import note_read
 from dicom_node.config import CONFIG
+from pacs_common.authorities import of_roles
 from pacs_common.errors import (
     ArgensError,
     BadInput,
@@ -195,7 +196,7 @@ def _person(token: str) -> Ticket:
 
 def _introspected(token: str) -> dict[str, Any]:
     """Ask the portal what a token is worth; whatever else it answers, it does not tell."""
-    client = HttpClient(CONFIG.portal_url, read_s=5)
+    client = HttpClient(CONFIG.portal_url, read_s=5, tls=of_roles())
     try:
         answer = client.json("POST", "/api/introspect", body={"token": token, "node": CONFIG.name})
     except ArgensError:

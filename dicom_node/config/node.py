@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.config import values
+from pacs_common.authorities import read_authorities
 from pacs_common.env import Env
 
 
@@ -23,6 +24,7 @@ class Node:
     http_bind: str
     http_port: int
     portal_url: str
+    ca_file: str
     time_zone: str
 
 
@@ -73,6 +75,7 @@ def read_node(env: Env) -> Node:
             env.text("PACS_PORTAL_URL", "", "Portal that is asked about people's API tokens."),
             "PACS_PORTAL_URL",
         ),
+        ca_file=read_authorities(env),
         time_zone=values.time_zone(
             env.text(
                 "PACS_TIME_ZONE",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from dicom_node import audit
-from dicom_node.index import changes, journaled, quarantine, rows
+from dicom_node.index import changes, journaled, quarantine, rows, withheld
 from dicom_node.index.conflicts import patient_conflict
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.entry import Entry
@@ -50,9 +51,7 @@ def stored_beside(row: Quarantined) -> Instance | None:
 
 def keep(layout: Layout, row: Quarantined, by: str, comment: str) -> Quarantined:
     """Leave an object in quarantine for good: what is stored is right."""
-    now = _claimed(row, (Decision.NONE,), Decision.KEPT, by, comment)
-    _note(layout, KEPT, now)
-    return now
+    return _settled(layout, KEPT, row, (Decision.NONE,), Decision.KEPT, by, comment)
 
 
 def take(layout: Layout, row: Quarantined, by: str, comment: str) -> None:
@@ -72,8 +71,7 @@ def undo(layout: Layout, row: Quarantined, by: str, comment: str) -> None:
         now = _claimed(row, (Decision.REPLACED,), Decision.RETURNING, by, comment)
         _exchange(layout, now)
         return
-    now = _claimed(row, (Decision.KEPT,), Decision.NONE, by, comment)
-    _note(layout, REOPENED, now)
+    _settled(layout, REOPENED, row, (Decision.KEPT,), Decision.NONE, by, comment)
 
 
 def why_not(layout: Layout, row: Quarantined) -> str:
@@ -120,8 +118,31 @@ def _require_takeable(layout: Layout, row: Quarantined) -> None:
         raise Conflict(why)
 
 
+def _settled(
+    layout: Layout,
+    kind: str,
+    row: Quarantined,
+    before: tuple[str, ...],
+    decision: str,
+    by: str,
+    comment: str,
+) -> Quarantined:
+    """Make a decision that moves no file: a record, and with it a revision of the study."""
+
+    def note(now: Quarantined) -> None:
+        _note(layout, kind, now)
+        withheld.revise(now.study_uid)
+
+    return _claimed(row, before, decision, by, comment, note)
+
+
 def _claimed(
-    row: Quarantined, before: tuple[str, ...], decision: str, by: str, comment: str
+    row: Quarantined,
+    before: tuple[str, ...],
+    decision: str,
+    by: str,
+    comment: str,
+    then: Callable[[Quarantined], None] = lambda now: None,
 ) -> Quarantined:
     """Write a decision into the row, durably; raises Conflict where another one was first."""
     if len(comment) > MAX_COMMENT_CHARS or not comment.isprintable():
@@ -135,8 +156,9 @@ def _claimed(
         if same.update(**told) != 1:
             raise Conflict("somebody else has just decided about it")
         changes.note([row.study_uid])
-    row.refresh_from_db()
-    row.decided_by, row.comment = by, comment
+        row.refresh_from_db()
+        row.decided_by, row.comment = by, comment
+        then(row)
     return row
 
 

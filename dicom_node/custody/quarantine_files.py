@@ -16,8 +16,11 @@ LAYOUT = Layout(CONFIG.data_dir)
 
 
 def told(study_uid: str) -> list[dict[str, Any]]:
-    """Return the quarantined objects of a study that wait for a decision, the first ones first."""
-    rows = Quarantined.waiting.filter(study_uid=study_uid).order_by("arrived_at", "uid")
+    """Return the quarantined objects of a study, decided or not, the first ones first.
+
+    One whose file is lost is told no more.
+    """
+    rows = Quarantined.objects.filter(study_uid=study_uid).order_by("arrived_at", "uid", "id")
     return [
         {
             "uid": row.uid,
@@ -25,10 +28,12 @@ def told(study_uid: str) -> list[dict[str, Any]]:
             "stored_sha256": row.stored_sha256,
             "size_bytes": row.size_bytes,
             "reason": row.reason,
+            "detail": row.detail,
             "arrived_at": row.arrived_at.isoformat(),
+            "decision": row.decision,
         }
         for row in rows
-        if row.stored_sha256 or _digested(row)
+        if path_of(row).exists() and (row.stored_sha256 or _digested(row))
     ]
 
 

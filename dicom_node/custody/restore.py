@@ -7,52 +7,35 @@ Nothing that is here is overwritten; what is interrupted is asked for again and 
 
 from __future__ import annotations
 
-import io
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.db import Error, IntegrityError
 
 from dicom_node import audit
+from dicom_node.custody.given import Given, Source, arrival_hour
 from dicom_node.custody.recall import checked, put_back
 from dicom_node.custody.stub import write_stub
 from dicom_node.index import archived, journaled, rows
 from dicom_node.index.compare import mark_evicted
 from dicom_node.index.durable import durable_transaction
 from dicom_node.index.entry import Entry
-from dicom_node.index.stored import entry_of_file, entry_of_stub
+from dicom_node.index.stored import entry_of_stub
 from dicom_node.models import Instance, Study
 from dicom_node.render.pixels import pixel_sha256
 from dicom_node.store import blobs, part10
 from dicom_node.store.journal import EVICTED, OFFERED, Journal
-from dicom_node.store.layout import STUB, THUMBNAIL, Layout, hour_of
+from dicom_node.store.layout import STUB, THUMBNAIL, Layout
 from pacs_common.availability import Availability
 from pacs_common.errors import (
     ArgensError,
-    BadInput,
     Conflict,
     IndexUnavailable,
     Unavailable,
 )
-from pacs_common.uids import Uid
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the archive says of a file that it gives; `copies` where its stub alone is to stay."""
-
-    study_uid: Uid
-    sop_uid: Uid
-    size_bytes: int
-    stored_sha256: str
-    copies: Sequence[dict[str, Any]] | None
-    by: str
 
 
 def restore(layout: Layout, given: Given, body: BinaryIO, *, reserve_bytes: int) -> bool:
@@ -70,8 +53,8 @@ def restore(layout: Layout, given: Given, body: BinaryIO, *, reserve_bytes: int)
             return False
         return put_back(layout, known, body, given.size_bytes, reserve_bytes=reserve_bytes)
     blobs.require_space(layout.objects, given.size_bytes, reserve_bytes)
-    source = _Source(body)
-    hour = _hour_of(source.first)
+    source = Source(body)
+    hour = arrival_hour(source.first)
     folder = layout.folder(hour)
     blobs.ensure_folder(folder)
     partial = blobs.Partial(folder)
@@ -79,7 +62,7 @@ def restore(layout: Layout, given: Given, body: BinaryIO, *, reserve_bytes: int)
         for chunk in checked(source, given.size_bytes, given.stored_sha256):
             partial.write(chunk)
         partial.sync()
-        entry = _entry(partial.path, hour, given)
+        entry = given.entry_of(partial.path, hour)
         if known is not None:
             _require_same(known, entry)
             return False
@@ -90,40 +73,6 @@ def restore(layout: Layout, given: Given, body: BinaryIO, *, reserve_bytes: int)
     finally:
         partial.close()
     return True
-
-
-class _Source:
-    """A body of which the first bytes are looked at before they are read."""
-
-    def __init__(self, body: BinaryIO) -> None:
-        self._body, self.first = body, b""
-        while len(self.first) < blobs.CHUNK_BYTES and (more := body.read(blobs.CHUNK_BYTES)):
-            self.first += more
-        self._left = self.first
-
-    def read(self, size: int) -> bytes:
-        """Return up to `size` of the next bytes, b"" at the end."""
-        if not self._left:
-            return self._body.read(size)
-        given, self._left = self._left[:size], self._left[size:]
-        return given
-
-
-def _hour_of(start: bytes) -> str:
-    """Return the hour of arrival that a file's meta group tells; raises BadInput."""
-    head = start[: part10.data_set_offset(io.BytesIO(start))]
-    untold = datetime.max.replace(tzinfo=UTC)
-    origin = part10.provenance(part10.read_object(io.BytesIO(head)).file_meta, untold)
-    if origin.arrived_at == untold:
-        raise BadInput("the file does not tell when it arrived: no node has stored it")
-    return hour_of(origin.arrived_at)
-
-
-def _entry(path: Path, hour: str, given: Given) -> Entry:
-    entry = entry_of_file(path, hour)
-    if (entry.identity.study, entry.uid) != (given.study_uid, given.sop_uid):
-        raise BadInput(f"the file holds {entry.uid} of study {entry.identity.study or 'none'}")
-    return entry
 
 
 def _require_same(known: Instance, entry: Entry) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from dicom_node import audit
-from dicom_node.index import archived, corrections, journaled, rejections
+from dicom_node.index import archived, corrections, journaled, quarantine, rejections
 from dicom_node.index.durable import durable_transaction
-from dicom_node.models import Study
+from dicom_node.models import Study, WithheldStudy
 from dicom_node.store import blobs, journal
 from dicom_node.store.journal import OFFERED, Journal
 from dicom_node.store.layout import Layout
@@ -93,8 +93,10 @@ def _show(study_uid: str, records: Sequence[Record], own: int) -> None:
     corrections.restore(records)
     with durable_transaction():
         archived.show(study_uid, records)
+        quarantine.restore(records)
         least = (archived.offered(records) or 0) + own
-        Study.objects.filter(uid=study_uid, revision__lt=least).update(revision=least)
+        for model in (Study, WithheldStudy):
+            model.objects.filter(uid=study_uid, revision__lt=least).update(revision=least)
 
 
 def _own_revisions(study_uid: str, known: Sequence[Record], given: int) -> int:

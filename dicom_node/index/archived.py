@@ -14,15 +14,17 @@ from typing import Any
 from django.utils import timezone
 
 from dicom_node.index import holds
-from dicom_node.models import Study
+from dicom_node.models import Study, WithheldStudy
 from dicom_node.store.journal import (
     CORRECTED,
     CORRECTION_UNDONE,
     HELD,
+    KEPT,
     OFFERED,
     RECALLED,
     REJECTED,
     RELEASED,
+    REOPENED,
     TAKEN,
     UNDONE,
     Journal,
@@ -31,7 +33,9 @@ from dicom_node.store.layout import Layout
 
 Record = Mapping[str, Any]
 UNDER_WAY = timedelta(minutes=1)  # what arrived so shortly before an offer may not be part of it
-_COUNTED = {REJECTED, UNDONE, CORRECTED, CORRECTION_UNDONE, TAKEN, HELD, RELEASED}
+_COUNTED = {
+    REJECTED, UNDONE, CORRECTED, CORRECTION_UNDONE, KEPT, TAKEN, REOPENED, HELD, RELEASED
+}  # fmt: skip
 
 
 @dataclass
@@ -81,7 +85,12 @@ def offered(records: Iterable[Record]) -> int | None:
 def restore_revisions(layout: Layout) -> None:
     """Raise the revisions of studies to what was offered, or above it where more happened since."""
     offers = _offers(layout)
-    rows = Study.objects.values_list("id", "uid", "revision", "last_arrival_at")
+    for model in (Study, WithheldStudy):
+        _raise_revisions(model, offers)
+
+
+def _raise_revisions(model: type[Study | WithheldStudy], offers: Mapping[str, _Offer]) -> None:
+    rows = model.objects.values_list("id", "uid", "revision", "last_arrival_at")
     for number, uid, revision, last_arrival_at in rows.iterator(chunk_size=2000):
         offer = offers.get(uid)
         if offer is None:
@@ -90,7 +99,7 @@ def restore_revisions(layout: Layout) -> None:
         least = offer.revision + has_more
         if revision < least:
             raised = {"revision": least, "changed_at": timezone.now()}
-            Study.objects.filter(id=number, revision=revision).update(**raised)
+            model.objects.filter(id=number, revision=revision).update(**raised)
 
 
 def _packed(record: Record) -> str:

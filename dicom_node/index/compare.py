@@ -69,7 +69,7 @@ def catch_up(layout: Layout, since: str, until: str = "") -> Report:
         report.partial += blobs.sweep(layout.quarantine / hour)
         add_quarantined(layout, hour, report)
     if report.quarantined:
-        quarantine.restore(layout)
+        quarantine.restore(Journal(layout.journal).read())
     if not is_whole:
         restore_whole_studies(layout)
     return report

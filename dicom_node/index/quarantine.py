@@ -5,26 +5,48 @@ The latest record of an object counts. An object is told by its UID and `receive
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F, Max
 
-from dicom_node.index import changes, rejections, rows
+from dicom_node.index import rejections, rows, withheld
 from dicom_node.index.entry import Entry
 from dicom_node.models import Instance, Quarantined, Series, Study
-from dicom_node.store.journal import KEPT, REOPENED, TAKEN, Journal
-from dicom_node.store.layout import Layout
+from dicom_node.store.journal import KEPT, REOPENED, TAKEN
 
 Decision = Quarantined.Decision
 UNDECIDED = {"decision": Decision.NONE, "decided_by": "", "decided_at": None, "comment": ""}
 _Key = tuple[str, str]
 
 
-def add(entry: Entry, reason: str, detail: str) -> None:
-    """Add the row of a quarantined object, once for each digest."""
-    Quarantined.objects.get_or_create(
+def add(entry: Entry, reason: str, detail: str) -> bool:
+    """Add the row of a quarantined object, once for each digest; False where it is there.
+
+    It is a revision of its study, which the archive copies (custody rule 5).
+    """
+    with transaction.atomic(savepoint=False):
+        is_new = _added(entry, reason, detail)
+        if is_new:
+            withheld.count(entry)
+    return is_new
+
+
+def put_back(entry: Entry, reason: str, detail: str, revision: int) -> None:
+    """Add the row of an object that the archive gives back, inside the caller's transaction.
+
+    That is no revision: a study of which nothing else is here has the one that is proven.
+    """
+    if _added(entry, reason, detail):
+        withheld.keep(entry, revision)
+
+
+def _added(entry: Entry, reason: str, detail: str) -> bool:
+    # The study first, as whoever decides locks it.
+    list(Study.objects.select_for_update().filter(uid=entry.identity.study).values("id"))
+    _, is_new = Quarantined.objects.get_or_create(
         uid=entry.identity.instance,
         received_sha256=entry.stored.received_sha256,
         defaults={
@@ -37,12 +59,12 @@ def add(entry: Entry, reason: str, detail: str) -> None:
             "source_ae": entry.stored.source_ae,
         },
     )
-    changes.note([entry.identity.study])
+    return is_new
 
 
-def restore(layout: Layout) -> None:
+def restore(records: Iterable[Mapping[str, Any]]) -> None:
     """Give the quarantined objects the decisions that the journal tells (custody rule 2)."""
-    for (uid, sha256), columns in _latest(layout).items():
+    for (uid, sha256), columns in _latest(records).items():
         Quarantined.objects.filter(uid=uid, received_sha256=sha256).update(**columns)
 
 
@@ -62,7 +84,8 @@ def exchange(stored: Instance | None, entry: Entry, row: Quarantined) -> None:
         here = Instance.every.filter(series__study__uid=study.uid)
         last = here.aggregate(at=Max("arrived_at"))["at"] or study.last_arrival_at
         kept = {"recalls": study.recalls, "holds": study.holds}
-        changed.update(last_arrival_at=last, revision=study.revision + 1, **kept)
+        if not changed.update(last_arrival_at=last, revision=study.revision + 1, **kept):
+            withheld.begin(study)
         rejections.recount(changed.values_list("id", flat=True))
     Quarantined.objects.filter(id=row.id).delete()
 
@@ -108,9 +131,9 @@ def _decided(decision: str, row: Quarantined) -> dict[str, Any]:
     }
 
 
-def _latest(layout: Layout) -> dict[_Key, dict[str, Any]]:
+def _latest(records: Iterable[Mapping[str, Any]]) -> dict[_Key, dict[str, Any]]:
     found: dict[_Key, dict[str, Any]] = {}
-    for record in Journal(layout.journal).read():
+    for record in records:
         kind = record.get("kind")
         if kind == KEPT:
             found[_key(record, "received_sha256")] = _columns(Decision.KEPT, record)

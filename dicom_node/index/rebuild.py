@@ -28,6 +28,7 @@ from dicom_node.models import (
     Rejection,
     Series,
     Study,
+    WithheldStudy,
 )
 from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
@@ -37,7 +38,7 @@ __all__ = ["Report", "catch_up", "entry_of_file", "rebuild"]
 
 _ALL = (
     *(Instance, Series, Study, NonPatientObject, Quarantined, EvictionPlan),
-    *(RejectedItem, Rejection, Correction),
+    *(RejectedItem, Rejection, Correction, WithheldStudy),
 )
 
 
@@ -61,7 +62,7 @@ def rebuild(layout: Layout, progress: Callable[[str], None] = lambda hour: None)
         add_files(layout, hour, sorted(uids_in(layout.objects / hour)), evicted, report)
     for hour in layout.hours(layout.quarantine):
         add_quarantined(layout, hour, report)
-    quarantine.restore(layout)
+    quarantine.restore(journal.read())
     restore_whole_studies(layout)
     journaled.look_through(journal)
     return report

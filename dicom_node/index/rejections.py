@@ -16,6 +16,7 @@ from django.db import IntegrityError
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
+from dicom_node.index import withheld
 from dicom_node.index.durable import durable_transaction
 from dicom_node.models import Instance, RejectedItem, Rejection, Series, Study
 from dicom_node.store.journal import APPROVED, REJECTED, REMOVED, UNDONE
@@ -126,7 +127,10 @@ def forget(rejection: Rejection, instances: Sequence[Instance]) -> None:
     left = Instance.every.filter(series__in=series).values_list("series_id", flat=True)
     Series.objects.filter(id__in=series - set(left)).delete()
     recount(studies)
-    Study.objects.filter(id__in=studies, instance_count=0, rejected_count=0).delete()
+    empty = Study.objects.filter(id__in=studies, instance_count=0, rejected_count=0)
+    for gone in empty:
+        withheld.begin(gone)
+    empty.delete()
     Rejection.objects.filter(id=rejection.id).update(removed=F("removed") + len(ids))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Model
 from django.utils import timezone
 
-from dicom_node.index import corrected, in_force
+from dicom_node.index import corrected, in_force, withheld
 from dicom_node.index.entry import Entry
 from dicom_node.index.statements import Statements, columns_of
 from dicom_node.models import Instance, NonPatientObject, Series, Study
@@ -136,11 +136,14 @@ def _studies_of(sql: Statements, entries: Sequence[Entry]) -> dict[str, _Touched
     found = {row["uid"]: _Touched(row) for row in sql.select(Study, sorted(first), lock=True)}
     fresh = sorted(first.keys() - found.keys())
     known = in_force.of_new(fresh) if fresh else {}
+    begun = withheld.revisions(fresh) if fresh else {}
     for uid in fresh:
         entry = first[uid]
         columns = entry.study | {"uid": uid, "last_arrival_at": entry.stored.arrived_at}
         if uid in known:
             columns |= _as_corrected(entry, known[uid])
+        if uid in begun:
+            columns["revision"] = begun[uid] + columns.get("revision", 0)
         found[uid] = _Touched(_created(Study, columns))
     return found
 

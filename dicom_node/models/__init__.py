@@ -8,7 +8,7 @@ from dicom_node.models.found import Instance, NonPatientObject, Series, Shown, S
 from dicom_node.models.journaled import JournalMark, JournalRun
 from dicom_node.models.peers import RejectedCaller, Transfer
 from dicom_node.models.prepared import FrameMap, Preparation
-from dicom_node.models.quarantine import Quarantined, Waiting
+from dicom_node.models.quarantine import Quarantined, Waiting, WithheldStudy
 from dicom_node.models.rejection import RejectedItem, Rejection
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "Transfer",
     "UsedTicket",
     "Waiting",
+    "WithheldStudy",
 ]

@@ -1,8 +1,9 @@
-"""Objects that wait for a decision."""
+"""Objects that wait for a decision, and studies of which nothing else is here."""
 
 from __future__ import annotations
 
 from django.db import models
+from django.utils.timezone import now
 
 
 class Waiting(models.Manager):
@@ -52,3 +53,23 @@ class Quarantined(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["uid", "received_sha256"], name="quarantined_once")
         ]
+
+
+class WithheldStudy(models.Model):
+    """A study of which nothing is stored: what the archive is told of it (index/withheld.py)."""
+
+    uid = models.TextField()
+    issuer = models.TextField(default="")
+    patient_id = models.TextField(default="")
+    birth_date = models.TextField(default="")
+    study_date = models.TextField(default="")
+    description = models.TextField(default="")
+    department = models.TextField(default="")
+    modalities = models.TextField(default="")
+    revision = models.IntegerField(default=0, help_text="Grows with every object and decision.")
+    last_arrival_at = models.DateTimeField()
+    changed_at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["uid"], name="withheld_study_once")]
+        indexes = [models.Index(fields=["changed_at", "uid"], name="withheld_by_change")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pacs_common.authorities import of_roles
 from pacs_common.http import HttpClient
 from pacs_common.tickets import TicketIssuer
 
@@ -26,7 +27,9 @@ class ArchiveConnection:
         read_s: float = 10.0,
     ) -> None:
         self.subject = subject
-        self.http = HttpClient(base_url, name="the archive", connect_s=connect_s, read_s=read_s)
+        self.http = HttpClient(
+            base_url, name="the archive", connect_s=connect_s, read_s=read_s, tls=of_roles()
+        )
         self._issuer = issuer
 
     def _call(

@@ -71,6 +71,13 @@ class Policy(ArchiveConnection):
         """Return what somebody must look at; with ended=1 what is over, too."""
         return self._read("/api/alarms", **filters)["alarms"]
 
+    def alarms_page(self, **filters: str | int) -> dict[str, Any]:
+        """Return alarms, newest first, and who is told: {"alarms", "told_by": {"mail", "webhook"}}.
+
+        Filters: state ("lasting", "ended", "all"), kind, limit, offset.
+        """
+        return self._read("/api/alarms", **filters)
+
     def acknowledge_alarm(self, alarm_id: int) -> None:
         """Say that somebody looks at it."""
         self._operate("POST", f"/api/alarms/{alarm_id}/acknowledge")

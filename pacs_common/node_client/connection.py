@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pacs_common.authorities import of_roles
 from pacs_common.http import HttpClient
 from pacs_common.tickets import TicketIssuer
 
@@ -29,7 +30,12 @@ class NodeConnection:
         self._scu_read_s = scu_read_s
         self.subject = subject
         self.http = HttpClient(
-            base_url, name=name, connect_s=connect_s, read_s=read_s, retries=retries
+            base_url,
+            name=name,
+            connect_s=connect_s,
+            read_s=read_s,
+            retries=retries,
+            tls=of_roles(),
         )
         self._issuer = issuer
 

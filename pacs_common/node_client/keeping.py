@@ -77,12 +77,38 @@ class Keeping(NodeConnection):
             token=self._ticket("custody.restore", study=study_uid),
         )
 
-    def fetch_quarantined(self, sop_uid: str, received_sha256: str, target: Path) -> Received:
-        """Stream one quarantined file, byte for byte, into `target`."""
+    def restore_quarantined(
+        self,
+        study_uid: str,
+        sop_uid: str,
+        source: IO[bytes],
+        size_bytes: int,
+        stored_sha256: str,
+        *,
+        reason: str,
+        detail: str = "",
+    ) -> dict[str, Any]:
+        """Give an object that lay in quarantine to a node that lost it, with why it lay there."""
+        headers = {
+            "X-Stored-SHA256": stored_sha256,
+            "X-Quarantined-For": json.dumps({"reason": reason, "detail": detail}),
+        }
+        return self.http.put_file(
+            f"{_restored(study_uid)}/quarantine/{Uid.parse(sop_uid)}",
+            source,
+            size_bytes,
+            token=self._ticket("custody.restore", study=study_uid),
+            headers=headers,
+        )
+
+    def fetch_quarantined(
+        self, study_uid: str, sop_uid: str, received_sha256: str, target: Path
+    ) -> Received:
+        """Stream one quarantined file of a study, byte for byte, into `target`."""
         return self.http.download(
             f"/api/custody/quarantine/{Uid.parse(sop_uid)}/{received_sha256}",
             target,
-            token=self._ticket("custody.read"),
+            token=self._ticket("custody.read", study=study_uid),
         )
 
     def _put_json(

@@ -12,7 +12,10 @@ from pacs_web import config
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 Address = IPv4Address | IPv6Address
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
+FORWARDED = (
+    *("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"),
+    "HTTP_X_ARGENS_HANDS_OVER",
+)
 
 
 def believe_proxies(get_response: GetResponse) -> GetResponse:

@@ -6,6 +6,7 @@ from django.urls import path
 
 from pacs_web.archive import (
     act_pages,
+    alarm_pages,
     evictions,
     hold_pages,
     job_pages,
@@ -26,7 +27,8 @@ EVICTION = "archive/evictions/<int:list_id>/"
 
 ADDRESSES = [
     path("archive/", views.archive, name="archive"),
-    path("archive/alarms/<int:alarm_id>/", views.acknowledge, name="archive-alarm"),
+    path("archive/alarms/", alarm_pages.alarms, name="archive-alarms"),
+    path("archive/alarms/<int:alarm_id>/", alarm_pages.acknowledge, name="archive-alarm"),
     path("archive/jobs/", job_pages.jobs, name="archive-jobs"),
     path("archive/jobs/act/", job_pages.act_on_many, name="archive-jobs-act"),
     path(JOB, job_pages.job, name="archive-job"),

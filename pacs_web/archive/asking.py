@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from pacs_common.archive_client import ArchiveClient
 from pacs_common.errors import ArgensError, NotFound, PeerUnreachable
 from pacs_web import config
+from pacs_web.archive.telling import refusal
 from pacs_web.nodes.registry import archive_url, ticket_issuer
 
 _CLIENTS: dict[tuple[str, float], ArchiveClient] = {}
@@ -34,7 +35,7 @@ def told(request: HttpRequest, gather: Callable[[ArchiveClient], dict[str, Any]]
     except ArgensError as error:
         missing = isinstance(error, NotFound)
         away = isinstance(error, PeerUnreachable)
-        return {"problem": str(error), "is_away": away, "is_missing": missing}
+        return {"problem": refusal(error), "is_away": away, "is_missing": missing}
 
 
 def archive_at(url: str, subject: str) -> ArchiveClient:

@@ -10,6 +10,7 @@ from django.utils.formats import date_format
 
 from pacs_web.archive import plots
 from pacs_web.archive.moments import duration, moment
+from pacs_web.archive.telling import in_language
 from pacs_web.archive.words import VAULT_KINDS, said
 
 DAYS = 30
@@ -51,6 +52,7 @@ def node_shown(node: Mapping[str, Any], rows: Sequence[Any], now: datetime) -> d
         "full_at": full_at,
         **_end(left_s),
         "last_scan": moment(node.get("last_scan_at")),
+        "error": in_language(node.get("error")),
     }
 
 
@@ -65,6 +67,7 @@ def vault_shown(vault: Mapping[str, Any], rows: Sequence[Any], now: datetime) ->
     return {
         **vault,
         "kind_text": said(VAULT_KINDS, vault.get("kind", "")),
+        "problem": in_language(vault.get("problem")),
         "percent": round(100 * used / capacity) if capacity else 0,
         "boxes": plots.fill(capacity, [("stored", used)]),
         "columns": plots.columns(amounts, [date_format(day, "d/m") for day in days]),

@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from pacs_common.archive_client import ArchiveClient
 from pacs_common.errors import ArgensError
 from pacs_web.archive.asking import archive_for
+from pacs_web.archive.telling import refusal
 from pacs_web.audit.models import Action, Result
 from pacs_web.audit.record import record
 
@@ -50,7 +51,7 @@ def done(
     if error is None:
         messages.success(request, said)
     else:
-        messages.error(request, str(error))
+        messages.error(request, refusal(error))
     return error is None
 
 

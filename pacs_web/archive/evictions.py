@@ -19,6 +19,7 @@ from pacs_web.archive.doing import done
 from pacs_web.archive.jobs import Pages, page_of, shown
 from pacs_web.archive.moments import moment
 from pacs_web.archive.showing import Question, asked, live_page
+from pacs_web.archive.telling import in_language
 from pacs_web.archive.words import LIST_STATES, said
 from pacs_web.audit.models import Action
 
@@ -35,6 +36,7 @@ def list_shown(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
         "state_text": said(LIST_STATES, row.get("state", "")),
+        "why": in_language(row.get("why")),
         "made": moment(row.get("made_at")),
         "decided": moment(row.get("decided_at")),
     }
@@ -67,6 +69,7 @@ def eviction(request: HttpRequest, list_id: int) -> HttpResponse:
         context["studies"] = [
             {
                 **study,
+                "why": in_language(study.get("why")),
                 "last_used": moment(study.get("last_used_at")),
                 "job": shown(study["job"]) if study.get("job") else None,
             }

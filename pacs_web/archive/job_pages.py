@@ -21,6 +21,7 @@ from pacs_web.archive.doing import back, done, tried
 from pacs_web.archive.forms import JobForm
 from pacs_web.archive.jobs import JOBS_A_PAGE, JobFilters, Pages, shown
 from pacs_web.archive.showing import Question, asked, live_page
+from pacs_web.archive.telling import in_language, refusal
 from pacs_web.archive.words import JOB_ACTIONS, JOB_KINDS, JOB_STATES, said
 from pacs_web.audit.models import Action
 from pacs_web.nodes.registry import own_nodes
@@ -132,7 +133,7 @@ def _start(request: HttpRequest, given: Mapping[str, str]) -> None:
     if error is None:
         messages.success(request, _("Job %(id)s is queued.") % {"id": answer["id"]})
     else:
-        messages.error(request, str(error))
+        messages.error(request, refusal(error))
 
 
 def _priority(request: HttpRequest) -> dict[str, int] | None:
@@ -186,7 +187,7 @@ def _question(posted: QueryDict, action: str, picked: int, whole: bool) -> Quest
 
 def _tell(request: HttpRequest, action: str, answer: Any, error: Exception | None) -> None:
     if error is not None:
-        messages.error(request, str(error))
+        messages.error(request, refusal(error))
         return
     count, refused = len(answer["done"]), answer["refused"]
     if count:
@@ -197,4 +198,5 @@ def _tell(request: HttpRequest, action: str, answer: Any, error: Exception | Non
             "%(n)d job was left as it is: %(why)s", "%(n)d jobs were left as they are: %(why)s",
             len(refused),
         )  # fmt: skip
-        messages.warning(request, said_then % {"n": len(refused), "why": refused[0]["reason"]})
+        why = in_language(refused[0]["reason"])
+        messages.warning(request, said_then % {"n": len(refused), "why": why})

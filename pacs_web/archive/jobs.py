@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pacs_web.archive.moments import moment, wait
+from pacs_web.archive.telling import in_language
 from pacs_web.archive.waiting import in_words
 from pacs_web.archive.words import JOB_ACTIONS, JOB_KINDS, JOB_STATES, OPEN_STATES, said
 
@@ -38,6 +39,7 @@ def shown(job: Mapping[str, Any]) -> dict[str, Any]:
         "buttons": [(name, JOB_ACTIONS[name]) for name in actions],
         "may_rank": "priority" in (job.get("actions") or []),
         "percent": percent(job),
+        "error": in_language(job.get("error")),
         "left": wait((job.get("progress") or {}).get("seconds_left")),
         "waits": in_words(str(job.get("waits_for") or "")),
         "ahead": queue.get("ahead"),

@@ -19,6 +19,7 @@ from pacs_web.archive.doing import tried
 from pacs_web.archive.forms import BarcodeForm
 from pacs_web.archive.moments import moment
 from pacs_web.archive.showing import live_page
+from pacs_web.archive.telling import refusal
 from pacs_web.audit.models import Action, Result
 from pacs_web.audit.record import record
 
@@ -55,7 +56,7 @@ def _confirm(request: HttpRequest) -> dict[str, Any] | None:
     try:
         waiting = archive_for(request).mount_requests()
     except ArgensError as error:
-        return {"why": str(error)}
+        return {"why": refusal(error)}
     wanted = requested(barcode, waiting)
     if wanted is None:
         record(
@@ -72,7 +73,7 @@ def _confirm(request: HttpRequest) -> dict[str, Any] | None:
         **about,
     )
     if error is not None:
-        return {"barcode": barcode, "why": str(error), "wanted": [wanted]}
+        return {"barcode": barcode, "why": refusal(error), "wanted": [wanted]}
     messages.success(
         request, _("Thank you: volume %(label)s is in its place.") % {"label": wanted["volume"]}
     )

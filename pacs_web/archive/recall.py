@@ -18,6 +18,7 @@ from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
 from pacs_web.archive.asking import archive_for
 from pacs_web.archive.jobs import shown
+from pacs_web.archive.telling import refusal
 from pacs_web.archive.waiting import volume_waited_for
 from pacs_web.audit.models import Action
 from pacs_web.audit.record import record
@@ -90,4 +91,4 @@ def _request_recall(request: HttpRequest, study: Study) -> str:
 def _said(error: ArgensError) -> str:
     if isinstance(error, PeerUnreachable):
         return _("The archive does not answer. Please try again in a few minutes.")
-    return _("The archive refused: %(why)s") % {"why": error}
+    return _("The archive refused: %(why)s") % {"why": refusal(error)}

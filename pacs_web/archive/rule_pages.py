@@ -21,6 +21,7 @@ from pacs_web.archive.doing import done, tried
 from pacs_web.archive.moments import moment
 from pacs_web.archive.rules import RuleForm, digest_of, filled, in_words
 from pacs_web.archive.showing import Question, asked
+from pacs_web.archive.telling import in_language, refusal
 from pacs_web.archive.words import DOES, RULE_ACTIONS, said
 from pacs_web.audit.models import Action
 
@@ -117,11 +118,12 @@ def _outcome(request: HttpRequest, wanted: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = archive_for(request).try_rule(wanted, limit=STUDIES_SHOWN)
     except ArgensError as error:
-        return {"untried": str(error), "tried": ""}
+        return {"untried": refusal(error), "tried": ""}
     studies = [
         {
             **one,
             "does_text": said(DOES, one.get("does", "")),
+            "why": in_language(one.get("why")),
             "last_used": moment(one.get("last_used_at")),
         }
         for one in answer["studies"]
@@ -146,7 +148,7 @@ def _save(request: HttpRequest, wanted: dict[str, Any]) -> bool:
     if error is None:
         messages.success(request, _("The rule is saved."))
     else:
-        messages.error(request, str(error))
+        messages.error(request, refusal(error))
     return error is None
 
 

@@ -20,6 +20,7 @@ from pacs_web.accounts.rights import Right
 from pacs_web.archive.asking import told
 from pacs_web.archive.doing import done, tried
 from pacs_web.archive.showing import Question, asked
+from pacs_web.archive.telling import refusal
 from pacs_web.archive.week import DAY_MINUTES, lanes_of, spans_of
 from pacs_web.archive.words import JOB_KINDS, WEEKDAYS, said
 from pacs_web.audit.models import Action
@@ -130,7 +131,7 @@ def _shown(archive: ArchiveClient) -> dict[str, Any]:
     lanes = lanes_of(in_force)
     height = LANE * (max(lanes, default=0) + 1)
     return {
-        "windows": [_window_shown(one) for one in windows],
+        "windows": [window_shown(one) for one in windows],
         "rows": [
             {"name": name, "boxes": _boxes(day, in_force, lanes), "height": height}
             for day, name in enumerate(WEEKDAYS)
@@ -165,7 +166,8 @@ def _boxes(
     ]
 
 
-def _window_shown(window: Mapping[str, Any]) -> dict[str, Any]:
+def window_shown(window: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a window with its jobs and its days in words."""
     days = sorted(set(window["weekdays"]))
     return {
         **window,
@@ -202,5 +204,5 @@ def _save(request: HttpRequest, window: dict[str, Any], window_id: int) -> bool:
     if error is None:
         messages.success(request, _("The window is saved."))
     else:
-        messages.error(request, str(error))
+        messages.error(request, refusal(error))
     return error is None

@@ -8,21 +8,19 @@ from typing import Any
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from pacs_common.archive_client import ArchiveClient
 from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
+from pacs_web.archive.alarm_pages import alarm_shown
 from pacs_web.archive.asking import told
 from pacs_web.archive.capacity import node_shown, vault_shown
-from pacs_web.archive.doing import back, done
 from pacs_web.archive.evictions import list_shown
 from pacs_web.archive.jobs import shown
 from pacs_web.archive.moments import moment
 from pacs_web.archive.showing import live_page
-from pacs_web.archive.words import ALARMS, JOB_STATES, said
-from pacs_web.audit.models import Action
+from pacs_web.archive.words import JOB_STATES
 
 GROWTH_KEPT_S = 60  # it changes once a day: not to be asked for with each look
 RUNNING_SHOWN = 12
@@ -33,16 +31,6 @@ RUNNING_SHOWN = 12
 def archive(request: HttpRequest) -> HttpResponse:
     """Show the state of the archive; it follows by itself."""
     return live_page(request, "dashboard", told(request, _state))
-
-
-@requires(Right.ARCHIVE, exam=False)
-@require_POST
-def acknowledge(request: HttpRequest, alarm_id: int) -> HttpResponse:
-    """Note that somebody looks at an alarm."""
-    text = _("You have taken the alarm on: others see that you look at it.")
-    about = {"what": "alarm", "alarm": alarm_id}
-    done(request, Action.ARCHIVE, lambda one: one.acknowledge_alarm(alarm_id), text, **about)
-    return back(request, "archive")
 
 
 def _state(client: ArchiveClient) -> dict[str, Any]:
@@ -70,11 +58,7 @@ def _state(client: ArchiveClient) -> dict[str, Any]:
 def _alarms(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the alarms with the worst first, and of these what nobody looks at yet."""
     rows.sort(key=lambda row: (row["level"] != "critical", bool(row["acknowledged_at"])))
-    times = ("began_at", "acknowledged_at")
-    return [
-        {**row, "title": said(ALARMS, row["kind"]), **{one: moment(row.get(one)) for one in times}}
-        for row in rows
-    ]
+    return [alarm_shown(row) for row in rows]
 
 
 def _growth(client: ArchiveClient) -> dict[str, Any]:

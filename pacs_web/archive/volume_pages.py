@@ -23,6 +23,7 @@ from pacs_web.archive.doing import done
 from pacs_web.archive.forms import BarcodeForm
 from pacs_web.archive.jobs import Pages, page_of
 from pacs_web.archive.showing import Question, asked, live_page
+from pacs_web.archive.telling import in_language
 from pacs_web.archive.volumes import ACTIONS, DANGEROUS, copy_shown, happens, volume_shown
 from pacs_web.archive.words import VOLUME_STATES
 from pacs_web.audit.models import Action
@@ -53,7 +54,7 @@ def volume(request: HttpRequest, vault: str, label: str) -> HttpResponse:
         answer = archive.volume(vault, label, **page_asked)
         return {
             "volume": volume_shown(answer["volume"]),
-            "copies": [copy_shown(one) for one in answer["copies"]],
+            "copies": [_copy(one) for one in answer["copies"]],
             "total": answer["total"],
             "pages": Pages(page, COPIES_A_PAGE, answer["total"]),
         }
@@ -161,3 +162,7 @@ def _fits(volume: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
 def _counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any, int]]:
     states = [row["state"] for row in rows]
     return [(name, text, states.count(name)) for name, text in VOLUME_STATES.items()]
+
+
+def _copy(copy: Mapping[str, Any]) -> dict[str, Any]:
+    return {**copy_shown(copy), "problem": in_language(copy.get("problem"))}

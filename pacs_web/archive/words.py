@@ -35,6 +35,14 @@ JOB_ACTIONS: Words = {
     "resume": _("Resume"),
     "cancel": _("Cancel"),
 }
+JOB_MOVES: Words = {  # "job 3 cannot be ...", by the name of the act
+    "retried": pgettext_lazy("a job cannot be", "tried again"),
+    "paused": pgettext_lazy("a job cannot be", "paused"),
+    "resumed": pgettext_lazy("a job cannot be", "resumed"),
+    "cancelled": pgettext_lazy("a job cannot be", "cancelled"),
+    "hastened": pgettext_lazy("a job cannot be", "started at once"),
+    "reprioritised": pgettext_lazy("a job cannot be", "given another priority"),
+}
 VOLUME_STATES: Words = {
     "scratch": _("empty"),
     "filling": _("being filled"),
@@ -126,13 +134,15 @@ DETAILS: Words = {
     "kind": _("Kind of hold"),
     "conditions": _("To exams"),
     "enabled": _("In force"),
-    "window": _("Window"),
+    "window": pgettext_lazy("of hours", "Window"),
     "about": _("About"),
     "high_watermark": _("High watermark"),
     "low_watermark": _("Low watermark"),
     "least_age_days": _("Least age (days)"),
     "approval": _("Approval"),
     "alarm": _("Alarm"),
+    "hold": pgettext_lazy("its number", "Hold"),
+    "drive": _("Drive"),
     "subject": _("Subject"),
 }
 WEEKDAYS = (

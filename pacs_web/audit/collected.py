@@ -25,6 +25,7 @@ ACTIONS = {
     "evicted": Action.DELETE,
     "restored": Action.ARCHIVE,
     "journal-restored": Action.ARCHIVE,
+    "quarantine-restored": Action.ARCHIVE,
     "refused": Action.REFUSED,
     "associated": Action.CONNECT,
     "ended": Action.CONNECT,

@@ -15,6 +15,7 @@ from pacs_web.audit.models import Action
 from pacs_web.audit.record import record_once
 from pacs_web.dicomweb import capabilities
 from pacs_web.dicomweb.addresses import forwarded
+from pacs_web.federation.handing_over import handed_over
 from pacs_web.federation.opening import holders
 from pacs_web.federation.passing import head_of, passed_from, passed_on
 from pacs_web.nodes.registry import clients
@@ -52,10 +53,10 @@ def _passed(request: HttpRequest, path: str, study: str) -> HttpResponseBase:
     names = {node.name for node in holders(clients_for(request), study_uid, config.NODE_TIMEOUT_S)}
     nodes = clients(request.user.get_username(), names, patient=True)
     record_once(request, Action.DICOMWEB, study_uid=study_uid)
-    response = passed_from(
-        nodes,
-        path,
-        params=dict(request.GET.lists()),
-        headers=passed_on(request.headers) | forwarded(request),
-    )
+    params = dict(request.GET.lists())
+    headers = passed_on(request.headers) | forwarded(request)
+    bound = None if path == WADO_URI else study_uid
+    if told := handed_over(request, nodes, path, params=params, headers=headers, study=bound):
+        return told
+    response = passed_from(nodes, path, params=params, headers=headers)
     return head_of(response) if request.method == "HEAD" else response

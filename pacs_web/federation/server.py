@@ -28,6 +28,15 @@ class Abilities:
     """It shows the person all that it holds; not so where the person's access is limited."""
 
 
+class Place(Protocol):
+    """A node as nginx may reach it on the portal's behalf."""
+
+    id: int
+
+    def ticket(self, study: str | None) -> str:
+        """Return a ticket to retrieve, bound to a study where one is named."""
+
+
 class Server(Protocol):
     """One server, asked on behalf of one person; every call raises `pacs_common.errors`."""
 
@@ -36,6 +45,10 @@ class Server(Protocol):
     @property
     def abilities(self) -> Abilities:
         """What it can do."""
+
+    @property
+    def place(self) -> Place | None:
+        """Where nginx may fetch from it; None for what only the portal itself can ask."""
 
     def status(self) -> dict[str, Any]:
         """Return what it tells of itself; PeerUnreachable where it does not answer."""

@@ -152,14 +152,14 @@ def dimse_client(node: Node, subject: str, read_s: float) -> DimseServer:
 def own_client(node: Node, subject: str, read_s: float) -> OwnServer:
     """Return a client of a node of our own."""
     client = copy.copy(_shared_client(node.name, node.url, read_s))
-    client.subject = subject
+    client.subject, client.id = subject, node.pk
     return client
 
 
 @lru_cache(maxsize=1)
 def ticket_issuer() -> TicketIssuer:
     """Return the portal's issuer; its public key is published in the trust folder."""
-    return TicketIssuer.at(ISSUER, config.DATA_DIR / "portal.key.pem", config.TRUST_DIR)
+    return TicketIssuer.of(ISSUER, config.TICKET_KEY, config.TRUST_DIR)
 
 
 def close_clients() -> None:

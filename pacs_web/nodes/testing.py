@@ -15,6 +15,7 @@ import httpx
 from cryptography import x509
 from django.utils.translation import gettext as _
 
+from pacs_common.authorities import of_roles
 from pacs_common.errors import ArgensError, BadInput, NotAuthenticated, Refused
 from pacs_common.http import HttpClient
 from pacs_web.nodes import registry
@@ -151,7 +152,7 @@ def _connect(host: str, port: int) -> str:
 
 def _certificate(node: Node, host: str, port: int) -> Step | str:
     try:
-        trusting = WebAddress.of(node).tls() or ssl.create_default_context()
+        trusting = _trusting(node) or ssl.create_default_context()
         with (
             socket.create_connection((host, port), WAIT_S) as plain,
             trusting.wrap_socket(plain, server_hostname=host) as secured,
@@ -165,6 +166,11 @@ def _certificate(node: Node, host: str, port: int) -> Step | str:
         raise Failed(error, advice) from None
     except (ArgensError, OSError) as error:
         raise Failed(error, _("Enter the certificates of this server again.")) from None
+
+
+def _trusting(node: Node) -> ssl.SSLContext | None:
+    """Return what is trusted of a server: roles know each other by the hospital's authorities."""
+    return of_roles() if node.kind in {Kind.OWN, Kind.ARCHIVE} else WebAddress.of(node).tls()
 
 
 def _told(secured: ssl.SSLSocket) -> Step | str:
@@ -203,7 +209,9 @@ def _advice_on(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _ready(node: Node) -> str:
-    client = HttpClient(node.url, name=node.name, connect_s=WAIT_S, read_s=WAIT_S)
+    client = HttpClient(
+        node.url, name=node.name, connect_s=WAIT_S, read_s=WAIT_S, tls=_trusting(node)
+    )
     advice = _("Read the reasons at /readyz of the server, and its log.")
     try:
         with client.stream("GET", "/readyz", passing=True) as answer:

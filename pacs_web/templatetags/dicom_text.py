@@ -10,10 +10,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from pacs_web import amounts
 from pacs_web.federation.dicom_json import day
 
 register = template.Library()
-UNITS = ("kB", "MB", "GB", "TB")
 
 
 @register.filter
@@ -54,17 +54,7 @@ def age_at(birth_date: str, on: str) -> str:
 @register.filter
 def size(count: object) -> str:
     """Return a count of bytes in decimal units, as disks are sold."""
-    try:
-        amount = float(count)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return "-"
-    if amount < 1000:
-        return f"{amount:.0f} B"
-    for unit in UNITS:
-        amount /= 1000
-        if amount < 1000 or unit == UNITS[-1]:
-            break
-    return f"{amount:.1f} {unit}"
+    return amounts.size(count)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from pacs_web.accounts.guard import requires
 from pacs_web.accounts.rights import Right
 from pacs_web.audit.models import Action
 from pacs_web.audit.record import record_once
+from pacs_web.federation.handing_over import handed_over
 from pacs_web.federation.opening import holders
 from pacs_web.federation.passing import passed_from
 from pacs_web.nodes.registry import clients
@@ -62,7 +63,10 @@ def _picture(
         found = holders(clients_for(request), study_uid, config.NODE_TIMEOUT_S)
         names = {node.name for node in found}
         nodes = clients(request.user.get_username(), names, patient=True)
-        response = passed_from(nodes, path, params=params, headers={"Accept": "image/jpeg"})
+        asked = {"path": path, "params": params, "headers": {"Accept": "image/jpeg"}}
+        response = handed_over(request, nodes, study=study_uid, **asked)
+        if response is None:
+            response = passed_from(nodes, **asked)
     except ArgensError as error:
         return placeholder(error.http_status)
     if response.status_code >= 400:

@@ -54,6 +54,34 @@ class Instance:
 
 
 @dataclass
+class Quarantined:
+    uid: str
+    file: Path
+    stored_sha256: str
+    size_bytes: int
+    reason: str = "same-uid"
+    detail: str = ""
+    decision: str = ""
+    arrived_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def received_sha256(self) -> str:
+        return sha256(f"received {self.stored_sha256}".encode())
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "uid": self.uid,
+            "received_sha256": self.received_sha256,
+            "stored_sha256": self.stored_sha256,
+            "size_bytes": self.size_bytes,
+            "reason": self.reason,
+            "detail": self.detail,
+            "arrived_at": self.arrived_at.isoformat(),
+            "decision": self.decision,
+        }
+
+
+@dataclass
 class Study:
     uid: str
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -64,7 +92,7 @@ class Study:
     last_access_at: datetime | None = None
     journal: list[dict[str, Any]] = field(default_factory=list)
     holds: list[dict[str, str]] = field(default_factory=list)
-    waiting: list[dict[str, Any]] = field(default_factory=list)  # in quarantine
+    quarantine: list[Quarantined] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         online = [one for one in self.instances.values() if one.online]
@@ -83,7 +111,8 @@ class Study:
             "last_arrival_at": self.last_arrival_at.isoformat(),
             "last_access_at": self.last_access_at.isoformat() if self.last_access_at else None,
             "digests_ready": self.digests_ready,
-            "quarantined": 0,
+            "quarantined": sum(not one.decision for one in self.quarantine),
+            "quarantine_files": len(self.quarantine),
             "birth_date": "19500417",
             "department": "Imagerie",
             "body_parts": ["HEAD"],
@@ -120,6 +149,7 @@ class NodeStandIn:
         self.calls: list[str] = []
         self.delay_s = 0.0
         self.gives_many = True  # several files in one answer
+        self.lists_quarantine = True
         self.lock = threading.Lock()
         self.verifier = TicketVerifier(name, trust_dir)
         self.url = ""
@@ -134,6 +164,47 @@ class NodeStandIn:
         study.instances[sop_uid] = Instance(sop_uid, file, sha256(content), len(content), at)
         study.revision += 1
         study.last_arrival_at = at
+
+    def hold_back(self, study_uid: str, sop_uid: str, content: bytes, **about: str) -> Quarantined:
+        """Let an object come that goes to quarantine, whether or not its study is here."""
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        one = self._quarantined(sop_uid, content, **about)
+        study.quarantine.append(one)
+        study.revision += 1
+        study.last_arrival_at = datetime.now(UTC) - timedelta(hours=1)
+        return one
+
+    def take(self, study_uid: str, one: Quarantined) -> Quarantined:
+        """Let a quarantined object and the stored one of its UID change places."""
+        study = self.studies[study_uid]
+        stored = study.instances[one.uid]
+        left = self._quarantined(one.uid, stored.file.read_bytes(), decision="replaced")
+        content = one.file.read_bytes()
+        stored.file.write_bytes(content)
+        stored.stored_sha256, stored.size_bytes = one.stored_sha256, one.size_bytes
+        study.quarantine = [left if each is one else each for each in study.quarantine]
+        study.journal.append({"kind": "quarantine-taken", "sop_instance_uid": one.uid})
+        study.revision += 1
+        return left
+
+    def keep(self, study_uid: str, one: Quarantined) -> None:
+        """Decide that a quarantined object stays where it is."""
+        one.decision = "kept"
+        study = self.studies[study_uid]
+        study.journal.append({"kind": "quarantine-kept", "sop_instance_uid": one.uid})
+        study.revision += 1
+
+    def held_back(self, study_uid: str) -> dict[tuple[str, str], bytes]:
+        """Return what lies in quarantine of a study, by UID and reason."""
+        found = self.studies[study_uid].quarantine
+        return {(one.uid, one.reason): one.file.read_bytes() for one in found}
+
+    def _quarantined(self, sop_uid: str, content: bytes, **about: str) -> Quarantined:
+        digest = sha256(content)
+        file = self.folder / "quarantine" / f"{sop_uid}.{digest}.dcm"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return Quarantined(sop_uid, file, digest, len(content), **about)
 
     def online(self, study_uid: str) -> dict[str, bytes]:
         """Return the files that the node has of a study."""
@@ -211,6 +282,20 @@ class NodeStandIn:
         study.instances[sop_uid] = Instance(
             sop_uid, file, sha256(content), len(content), datetime.now(UTC), online=not copies
         )
+        return (201 if is_new else 200), {"restored": is_new}
+
+    def restore_quarantined(
+        self, study_uid: str, sop_uid: str, content: bytes, headers: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Take an object back into quarantine, with why it lay there."""
+        if sha256(content) != headers["X-Stored-SHA256"]:
+            raise errors.DigestMismatch("not the stored file")
+        study = self.studies.setdefault(study_uid, Study(study_uid))
+        known = {(one.uid, one.stored_sha256) for one in study.quarantine}
+        is_new = (sop_uid, sha256(content)) not in known
+        if is_new:
+            told = json.loads(headers["X-Quarantined-For"])
+            study.quarantine.append(self._quarantined(sop_uid, content, **told))
         return (201 if is_new else 200), {"restored": is_new}
 
     def restore_journal(self, study_uid: str, told: dict[str, Any]) -> dict[str, Any]:
@@ -293,9 +378,10 @@ class Handler(BaseHTTPRequestHandler):
                 ticket.require("custody.read", uid)
                 study = self._study(uid)
                 found = [one.as_json() for one in study.instances.values()]
-                more = {"quarantined": study.waiting} if study.waiting else {}
                 told = {"instances": found, "journal": study.journal}
-                return 200, study.facts() | told | more
+                return 200, study.facts() | told | self._quarantine(study)
+            case ["api", "custody", "quarantine", sop, digest]:
+                return 200, self._held_back(ticket, sop, digest)
             case ["api", "custody", "studies", uid, "files"] if self.node.gives_many:
                 ticket.require("custody.read", uid)
                 return 200, self._tar(self._study(uid), query["instances"][0].split(","))
@@ -306,6 +392,18 @@ class Handler(BaseHTTPRequestHandler):
                     raise errors.NotOnline("evicted")
                 return 200, one.file.read_bytes()
         raise errors.NotFound("no such address")
+
+    def _quarantine(self, study: Study) -> dict[str, Any]:
+        listed = [one.as_json() for one in study.quarantine]
+        return {"quarantine": listed} if self.node.lists_quarantine else {}
+
+    def _held_back(self, ticket: Ticket, sop_uid: str, digest: str) -> bytes:
+        for study in self.node.studies.values():
+            for one in study.quarantine:
+                if (one.uid, one.received_sha256) == (sop_uid, digest):
+                    ticket.require("custody.read", study.uid)
+                    return one.file.read_bytes()
+        raise errors.NotFound("not in quarantine")
 
     def _tar(self, study: Study, uids: list[str]) -> bytes:
         made = io.BytesIO()
@@ -320,6 +418,9 @@ class Handler(BaseHTTPRequestHandler):
     def _put(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         if parts[2] == "restore":
             ticket.require("custody.restore", parts[3])
+            if parts[4] == "quarantine":
+                held_back = self.node.restore_quarantined
+                return held_back(parts[3], parts[5], self.content, self.headers)
             return self.node.restore(parts[3], parts[4], self.content, self.headers)
         if parts[-1] == "availability":
             ticket.require("custody.availability", parts[3])

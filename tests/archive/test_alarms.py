@@ -64,7 +64,7 @@ def test_hours_before_a_disk_is_full_and_too_little_may_go_it_is_said(filling):
     scan_all()
     (alarm,) = standing("disk-filling")
     assert (alarm.subject, alarm.level) == ("CT", "warning")
-    assert "only 3000 bytes may be evicted: 15001 bytes are left, full at" in alarm.text
+    assert "only 3.0 kB may be evicted: 15.0 kB are left, full at" in alarm.text
     filling.arrivals = {"bytes_a_day": 24_000}
     scan_all()
     assert standing("disk-filling") == []
@@ -79,14 +79,36 @@ def test_the_reserve_is_no_space(filling):
     assert len(standing("disk-filling")) == 1
 
 
-def test_a_disk_above_its_mark_of_which_nothing_may_go_is_critical(filling):
+@pytest.mark.parametrize(
+    ("free_bytes", "arrivals", "level"),
+    [
+        (14_000, {}, "warning"),  # nothing comes: it stays as it is
+        (14_000, {"bytes_a_day": 24_000}, "warning"),  # 14 hours are left
+        (11_000, {"bytes_a_day": 24_000}, "critical"),  # 11 hours
+        (0, {}, "critical"),  # only the reserve is left
+    ],
+)
+def test_a_disk_above_its_mark_of_which_nothing_may_go_is_critical_once_it_is_full_within_hours(
+    filling, free_bytes, arrivals, level
+):
     filling.facts[STUDY] = {"held": True}
     filling.changed.append(STUDY)
-    filling.disk["free_bytes"] = 14_000
-    filling.arrivals = {}
+    filling.disk["free_bytes"] = free_bytes
+    filling.arrivals = arrivals
     scan_all()
     (alarm,) = standing("disk-filling")
-    assert alarm.level == "critical" and "nothing may be evicted" in alarm.text
+    assert alarm.level == level and "nothing may be evicted" in alarm.text
+
+
+def test_one_that_is_full_within_hours_at_last_becomes_critical(filling):
+    filling.facts[STUDY] = {"held": True}
+    filling.changed.append(STUDY)
+    for free_bytes, level in ((14_000, "warning"), (11_000, "critical"), (14_000, "warning")):
+        filling.disk["free_bytes"] = free_bytes
+        scan_all()
+        (alarm,) = standing("disk-filling")
+        assert alarm.level == level
+    assert Alarm.objects.count() == 1
 
 
 def test_a_list_that_nobody_approves_while_the_disk_fills_is_said(filling, archive):

@@ -284,8 +284,35 @@ def test_alarms_are_listed_and_acknowledged(node, operator):
     answer = operator.post(f"/api/alarms/{first['id']}/acknowledge", {})
     assert answer.json()["alarm"]["acknowledged_by"] == "archivist"
     assert Alarm.objects.get(id=first["id"]).acknowledged_at is not None
-    for nonsense in ({"ended": "x"}, {"limit": "0"}, {"offset": "-1"}):
+    for nonsense in (
+        {"ended": "x"}, {"limit": "0"}, {"offset": "-1"}, {"state": "x"}, {"kind": "x" * 33},
+    ):  # fmt: skip
         assert is_problem(operator.get("/api/alarms", **nonsense), 400)
+
+
+def test_alarms_are_found_by_state_and_kind(node, operator):
+    for subject in ("CT", "RF"):
+        alarms.raise_alarm("disk-filling", subject, "critical", "full")
+    alarms.end_alarm("disk-filling", "RF")
+    alarms.raise_alarm("volume-suspect", "A00001", "warning", "it does not read")
+
+    def subjects(**asked):
+        return [row["subject"] for row in operator.get("/api/alarms", **asked).json()["alarms"]]
+
+    assert subjects(state="ended") == ["RF"]
+    assert subjects(state="all", kind="disk-filling") == ["RF", "CT"]
+    assert subjects(kind="disk-filling") == ["CT"] == subjects(state="lasting", kind="disk-filling")
+    assert subjects(kind="drive-stuck") == []
+
+
+def test_alarms_say_who_is_told_and_when_they_took_it(node, operator, archive):
+    alarms.raise_alarm("disk-filling", "CT", "critical", "full")
+    Alarm.objects.update(mailed_at=timezone.now())
+    answer = operator.get("/api/alarms").json()
+    assert answer["told_by"] == {"mail": False, "webhook": False}
+    assert answer["alarms"][0]["mailed_at"] and answer["alarms"][0]["posted_at"] is None
+    archive(alarm_mail_to=("it@hospital.example",))
+    assert operator.get("/api/alarms").json()["told_by"] == {"mail": True, "webhook": False}
 
 
 def test_acts_of_rules_and_outcomes_of_jobs_are_not_acts_of_operators(head, vault, operator):

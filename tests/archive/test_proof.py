@@ -213,7 +213,7 @@ def test_a_study_larger_than_a_volume_is_refused_in_a_clear_line(head, vault):
     head.arrive(STUDY, "1.2.3.9", b"x" * 250_000)
     job = run_job("copy")
     assert job.state == "failed"
-    assert "do not fit on a volume of 200000 bytes" in job.error
+    assert "do not fit on a volume of 200.0 kB" in job.error
     assert head.called("GET /api/custody/studies/1.2.3/instances") == 0  # not even fetched
     assert [volume.state for volume in vault.volumes()] == ["scratch"]
 

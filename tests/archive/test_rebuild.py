@@ -240,8 +240,8 @@ def test_what_a_scan_saw_stands_above_what_a_volume_tells(kept):
 
 
 def test_what_waits_in_quarantine_is_counted(kept):
-    kept.studies[STUDY].waiting = [{"uid": "1.2.3.1"}, {"uid": "1.2.3.2"}]
-    kept.arrive(STUDY, "1.2.3.10", unlike(10))
+    for number in (1, 2):
+        kept.hold_back(STUDY, f"1.2.3.{number}", unlike(50 + number))
     copy_everything()
     lose_the_catalogue()
     rebuild()

@@ -12,7 +12,8 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from archive_node import library
-from archive_node.models import Copy, Hold, StudyFacts
+from archive_node.jobs import mounts, restore_waits
+from archive_node.models import Copy, Hold, MountRequest, StudyFacts
 from archive_node.policy.scan import scan_all
 from archive_node.vault.base import VolumeState
 from archive_node.vault.tape import TapeLibrary
@@ -286,7 +287,97 @@ def test_a_member_that_is_gone_is_named(full, empty, capsys):
 
 def test_a_volume_on_the_shelf_is_named(full, empty, vault, capsys):
     marked(vault, "A00001", VolumeState.EXPORTED)
-    assert "volume A00001 of vault-1 lies on the shelf" in restore(capsys, code=1)
+    out = restore(capsys, "--no-wait", code=1)
+    assert "volume A00001 of vault-1 lies on the shelf" in out
+    assert not MountRequest.objects.exists()
+
+
+@pytest.fixture
+def shelved(full, vault, archive, tmp_path, monkeypatch) -> Iterator[NodeStandIn]:
+    """An empty node, of whose studies one lies on a volume of the shelf."""
+    monkeypatch.setattr(restore_waits, "LOOK_EVERY_S", 0.01)
+    on_another_volume(vault)
+    full.arrive("1.2.6", "1.2.6.1", unlike(6), ago_s=30)
+    assert copied("1.2.6", "vault-1").volume == "A00002"
+    marked(vault, "A00002", VolumeState.EXPORTED)
+    with serving(NodeStandIn("CT", tmp_path / "new-ct", tmp_path / "trust")) as served:
+        served.disk = dict(PLENTY)
+        archive(nodes={"CT": served.url})
+        yield served
+
+
+def at_the_shelf(monkeypatch, act) -> None:
+    """Let somebody act whenever a restore has nothing more to do but wait."""
+    real = restore_waits.Waiting.wait
+
+    def wait(self, awaited) -> None:
+        act()
+        real(self, awaited)
+
+    monkeypatch.setattr(restore_waits.Waiting, "wait", wait)
+
+
+def test_it_waits_for_a_volume_on_the_shelf_and_goes_on_once_it_is_there(
+    full, shelved, capsys, monkeypatch
+):
+    brought: list[set[str]] = []
+
+    def operator() -> None:
+        brought.append(set(shelved.studies))
+        (request,) = MountRequest.objects.filter(ended_at=None)
+        assert (request.volume, mounts.restore_waiting(request)) == ("A00002", "CT")
+        MountRequest.objects.update(asked_at=timezone.now() - timedelta(days=1))
+        assert mounts.end_unwanted() == 0  # somebody waits for it
+        mounts.insert("vault-1", "A00002", "A00002", None, "archivist")
+
+    at_the_shelf(monkeypatch, operator)
+    out = restore(capsys)
+    assert brought == [{STUDY, OLD, NEW}]  # all else was brought meanwhile
+    assert shelved.online("1.2.6") == full.online("1.2.6")
+    assert out.count("put volume A00002 from the shelf into vault-1") == 1
+    assert "all else is brought, 1 studies wait: put A00002 into vault-1" in out
+    assert "4 studies restored of 4 in the vaults; 0 were whole already" in out
+    assert not MountRequest.objects.filter(ended_at=None).exists()
+
+
+def test_one_that_is_stopped_as_it_waits_goes_on_later(full, shelved, vault, capsys, monkeypatch):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    at_the_shelf(monkeypatch, stop)
+    assert "run it again to go on" in restore(capsys, code=130)
+    (request,) = MountRequest.objects.filter(ended_at=None)
+    assert mounts.restore_waiting(request) == ""  # nobody waits any more
+    vault.insert("A00002", "A00002")
+    out = restore(capsys)
+    assert "1 studies restored of 4 in the vaults; 3 were whole already" in out
+    assert shelved.online("1.2.6") == full.online("1.2.6")
+
+
+def test_a_study_whose_newest_records_lie_on_the_shelf_waits_for_them(
+    head, vault, archive, tmp_path, capsys, monkeypatch
+):
+    """Its files are at hand, but it would show under a name that was corrected long ago."""
+    monkeypatch.setattr(restore_waits, "LOOK_EVERY_S", 0.01)
+    copied(STUDY, "vault-1")
+    on_another_volume(vault)
+    head.studies[STUDY].journal.append({"kind": "corrected", "why": "wrong entry"})
+    head.studies[STUDY].revision += 1
+    assert copied(STUDY, "vault-1").volume == "A00002"
+    marked(vault, "A00002", VolumeState.EXPORTED)
+    with serving(NodeStandIn("CT", tmp_path / "new-ct", tmp_path / "trust")) as served:
+        served.disk = dict(PLENTY)
+        archive(nodes={"CT": served.url})
+        seen: list[set[str]] = []
+
+        def operator() -> None:
+            seen.append(set(served.studies))
+            vault.insert("A00002", "A00002")
+
+        at_the_shelf(monkeypatch, operator)
+        restore(capsys)
+        assert seen == [set()]
+        assert served.online(STUDY) == head.online(STUDY)
 
 
 def test_a_study_that_the_node_refuses_hinders_no_other(full, empty, capsys):

@@ -295,4 +295,5 @@ def test_what_is_spooled_is_whole_before_a_drive_is_asked_for(two_vaults, monkey
 
     monkeypatch.setattr(TapeLibrary, "append", append)
     assert copied_to("onsite").state == "done"
-    assert seen == [["1.2.3.0.dcm", "1.2.3.1.dcm", "1.2.3.2.dcm"]]
+    (names,) = seen
+    assert [name.split("-")[0] for name in names] == ["1.2.3.0", "1.2.3.1", "1.2.3.2"]

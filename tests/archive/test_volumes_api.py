@@ -149,7 +149,7 @@ def test_a_recall_from_the_shelf_waits_for_the_volume_and_goes_on_when_it_is_in(
     (request,) = operator.get("/api/mount-requests").json()["requests"]
     assert request | {"asked_at": ""} == {
         "id": request["id"], "vault": "vault-1", "volume": "A00001", "drive": 1, "asked_at": "",
-        "jobs": 1, "for": ["archivist"],
+        "jobs": 1, "for": ["archivist"], "restore_of": "",
     }  # fmt: skip
 
     confirm = f"/api/mount-requests/{request['id']}/confirm"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pacs_common.sentences import say
 from tests.support import roles
 from tests.web.archive_answers import NODE, VAULT, VOLUME, Archive
 from tests.web.archive_stand_in import archive_stand_in
@@ -86,10 +87,18 @@ def _fill_jobs(archive: Archive) -> None:
         archive.work.acts.append(
             {"at": ago(hours=number), "by": by, "kind": "asked", "details": act}
         )
-    told = {"list": 2, "node": "CR", "studies": 12}
-    archive.work.acts.append(
-        {"at": ago(days=1), "by": "archivist", "kind": "list-approved", "details": told}
-    )
+    policy = {"node": "CR", "high_watermark": 0.9, "low_watermark": None, "least_age_days": 7.0}
+    window = {"kind": "copy", "vault": "", "node": "", "weekdays": "0123456", "begins": "20:00"}
+    full = say("list-disk-full", used_percent=0.942, mark_percent=0.85)
+    for kind, details in (
+        ("list-approved", {"list": 2, "node": "CR", "studies": 12, "why": full}),
+        ("policy-set", policy | {"approval": True}),
+        ("held", {"hold": 3, "node": "CT", "operation": "legal", "why": "expertise"}),
+        ("window-drawn", {"window": window | {"ends": "06:00", "bytes_per_s": 40_000_000}}),
+    ):
+        archive.work.acts.append(
+            {"at": ago(days=1), "by": "archivist", "kind": kind, "details": details}
+        )
 
 
 def _fill_vaults(archive: Archive) -> None:
@@ -105,7 +114,7 @@ def _fill_vaults(archive: Archive) -> None:
         | {"first_written_at": None, "last_written_at": None},
         VOLUME | full | {"label": "A00000", "slot": None, "state": "retired", "actions": []},
     ]  # fmt: skip
-    shelf.missing["off-site"] = "/mnt/off-site is not mounted"
+    shelf.missing["off-site"] = "nothing is mounted on /mnt/off-site"
     shelf.mounts[:] = [
         {"id": 1, "vault": "vault-1", "volume": "A00012", "drive": 1, "asked_at": ago(minutes=7)}
         | {"jobs": 3, "for": ["clinician", "archivist"]},
@@ -134,7 +143,7 @@ def _fill_policy(archive: Archive) -> None:
     policy.vaults[:] = [
         VAULT | more,
         VAULT | {"name": "off-site", "kind": "s3", "drives": 0, "required": True}
-        | {"problem": "/mnt/off-site is not mounted"},
+        | {"problem": "nothing is mounted on /mnt/off-site"},
         VAULT | {"name": "cloud", "kind": "s3", "drives": 0, "required": False, "volumes": 3}
         | {"capacity_bytes": 0, "used_bytes": 61 * GB},
     ]  # fmt: skip
@@ -173,7 +182,7 @@ def _fill_policy(archive: Archive) -> None:
         {"node": "CT", "study_uid": f"{ROOT_UID}.{number}", "study_date": "20250212"}
         | {"modalities": ["CT"], "description": "CRANE SANS INJECTION", "size_bytes": 262_000_000}
         | {"last_used_at": ago(days=100), "does": "hold" if number == 2 else "evict"}
-        | {"why": "held: legal, by archivist" if number == 2 else "older than 365 days"}
+        | {"why": "held: legal (expertise), by archivist" if number == 2 else "rule Old CT"}
         for number in range(5)
     ]
 
@@ -181,14 +190,21 @@ def _fill_policy(archive: Archive) -> None:
 def _fill_alarms(alarms: list[dict[str, Any]]) -> None:
     row = {"seen_at": ago(minutes=1), "ended_at": None, "acknowledged_at": None}
     row["acknowledged_by"] = ""
+    left = say("left-until", free_bytes=29 * GB, full_at=datetime.now(UTC) + timedelta(hours=9))
+    over = {"began_at": ago(days=3), "ended_at": ago(days=2, hours=20), "mailed_at": ago(days=2)}
+    silent = say("node-silent", node="RF", since_at=datetime.now(UTC) - timedelta(days=3))
     alarms[:] = [
         row | {"id": 1, "kind": "vault-missing", "subject": "off-site", "level": "warning"}
-        | {"text": "vault off-site: /mnt/off-site is not mounted", "began_at": ago(hours=2)},
+        | {"text": "vault off-site: nothing is mounted on /mnt/off-site", "began_at": ago(hours=2)},
         row | {"id": 2, "kind": "disk-filling", "subject": "CR", "level": "critical"}
-        | {"text": "CR fills and its eviction list waits for approval", "began_at": ago(hours=1)},
+        | {"text": say("disk-list-waits", node="CR", left=left), "began_at": ago(hours=1)}
+        | {"mailed_at": ago(minutes=55), "posted_at": ago(minutes=55)},
         row | {"id": 3, "kind": "volume-suspect", "subject": "vault-1/A00002"}
-        | {"level": "warning", "text": "volume A00002: read error", "began_at": ago(days=1)}
-        | {"acknowledged_at": ago(hours=20), "acknowledged_by": "archivist"},
+        | {"level": "warning", "text": "volume A00002 of vault-1: read error"}
+        | {"acknowledged_at": ago(hours=20), "acknowledged_by": "archivist"}
+        | {"began_at": ago(days=1), "mailed_at": ago(days=1)},
+        row | over | {"id": 4, "kind": "node-unreachable", "subject": "RF", "level": "critical"}
+        | {"text": silent, "acknowledged_at": None},
     ]  # fmt: skip
 
 
@@ -200,7 +216,8 @@ def _node(name: str, total: int, used: int, **more: Any) -> dict[str, Any]:
 
 def _list(number: int, node: str, state: str) -> dict[str, Any]:
     return {
-        "id": number, "node": node, "state": state, "why": "its disk is 94 % full",
+        "id": number, "node": node, "state": state,
+        "why": say("list-disk-full", used_percent=0.94, mark_percent=0.85),
         "wanted_bytes": 20 * GB, "listed_bytes": 21 * GB, "studies": 12,
         "made_at": ago(hours=1), "decided_at": None, "decided_by": "",
     }  # fmt: skip

@@ -117,6 +117,7 @@ PLACES = (
     Place("audit", "it", at("/audit/", "table")),
     Place("broken-glass", "it", at("/audit/broken-glass/")),
     Place("archive", "archivist", at("/archive/", "#live")),
+    Place("archive-alarms", "archivist", at("/archive/alarms/", "#live")),
     Place("archive-jobs", "archivist", at("/archive/jobs/", "#live")),
     Place("archive-recalls", "archivist", at("/archive/recalls/", "#live")),
     Place("archive-mounts", "archivist", at("/archive/mounts/", "#live")),

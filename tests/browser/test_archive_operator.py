@@ -19,8 +19,8 @@ from tests.browser.test_wcag import RULES
 
 LABELLED = "/archive/volumes/vault-1/A00003/"
 PAGES = [
-    "/archive/", "/archive/jobs/", "/archive/jobs/21/", "/archive/recalls/", "/archive/mounts/",
-    "/archive/volumes/", LABELLED, f"{LABELLED}retire/", f"{LABELLED}label/",
+    "/archive/", "/archive/alarms/", "/archive/jobs/", "/archive/jobs/21/", "/archive/recalls/",
+    "/archive/mounts/", "/archive/volumes/", LABELLED, f"{LABELLED}retire/", f"{LABELLED}label/",
     "/archive/evictions/", "/archive/evictions/3/", "/archive/rules/", "/archive/rules/1/",
     "/archive/holds/", "/archive/watermarks/", "/archive/schedule/", "/archive/acts/",
 ]  # fmt: skip
@@ -109,7 +109,7 @@ def test_a_rule_is_tried_and_then_saved(page: Page, desk: Desk) -> None:
     page.get_by_label("Older than (days)").fill("365")
     page.get_by_role("button", name="Try it").click()
     expect(page.get_by_role("heading", name="5 exams meet its conditions today")).to_be_focused()
-    expect(page.get_by_text("held: legal, by archivist")).to_be_visible()
+    expect(page.get_by_text("held: legal (expertise), by archivist")).to_be_visible()
     assert all(rule["name"] != "Heads of last year" for rule in desk.archive.policy.rules)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("The rule is saved.")).to_be_visible()

@@ -127,6 +127,16 @@ def test_a_secret_is_generated_once_and_readable_by_its_owner_alone(tmp_path):
     assert [path.name for path in kept.parent.iterdir()] == ["secret"]
 
 
+def test_a_secret_that_is_not_given_is_refused_where_none_is_made(tmp_path):
+    kept = tmp_path / "secret"
+    kept.write_text("made by an earlier start")
+    strict = env(PACS_GENERATE_SECRETS="no", PACS_G="given")
+    assert strict.secret("PACS_G", DOC, kept_in=kept) == "given"
+    why = refusal(lambda: strict.secret("PACS_S", DOC, kept_in=kept))
+    assert "PACS_S: is not given (name its file by PACS_S_FILE)" in why
+    assert [one.name for one in strict.declared].count("PACS_GENERATE_SECRETS") == 1
+
+
 def test_a_secret_never_shows_in_the_declared_default(tmp_path):
     reader = env(PACS_S="hidden")
     reader.secret("PACS_S", DOC, kept_in=tmp_path / "s")

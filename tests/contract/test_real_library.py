@@ -253,7 +253,7 @@ def test_an_inserted_volume_is_compared_with_its_barcode(rig):
     put(vault, ONE, b"bytes")
     vault.shelve("A00001")
     tape = rig.take_out("A00001")
-    with pytest.raises(WrongVolume, match="A00002 was inserted"):
+    with pytest.raises(WrongVolume, match="'A00002' was inserted"):
         vault.insert("A00001", "A00002")
     with pytest.raises(WrongVolume, match="sees no cartridge"):
         vault.insert("A00001", "A00001")

@@ -14,7 +14,7 @@ import pytest
 
 from archive_node.vault import encryption, volume
 from archive_node.vault.tape import TapeLibrary
-from tests.contract.test_volume_format import CONTENTS, KEY, member, of
+from tests.contract.test_volume_format import CONTENTS, HELD_BACK, KEY, held_back, member, of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats" / "archive-volume.md"
 LARGE = {**CONTENTS, "1.2.5": b"0123456789abcdef" * 150_000}  # of three segments
@@ -37,7 +37,7 @@ def home(tmp_path: Path) -> Path:
 def kept(home: Path, key: encryption.Key | None) -> None:
     """Write one member of the page's study into a library below `home`."""
     library = TapeLibrary.create(home / "vault", name="v", drives=1, volume_bytes=10**7)
-    made = member(LARGE, key)
+    made = member(LARGE, key, held_back())
     library.append(
         f"CT/{STUDY}/r3-1.tar", made.size_bytes, lambda file: made.write(file, of(LARGE))
     )
@@ -54,12 +54,13 @@ def run_shell(home: Path, script: str) -> str:
 def assert_recovered(folder: Path) -> None:
     for uid, content in LARGE.items():
         assert (folder / "instances" / f"{uid}.dcm").read_bytes() == content
+    assert (folder / held_back().path).read_bytes() == HELD_BACK
 
 
 def test_a_study_is_recovered_with_tar_and_sha256sum_alone(home):
     kept(home, None)
     proof = run_shell(home, shown("sh"))
-    assert proof.count(": OK") == 1 + len(LARGE)
+    assert proof.count(": OK") == 2 + len(LARGE)
     assert_recovered(home / "recovered" / "r3-1")
 
 
@@ -80,7 +81,7 @@ def recovered(home: Path, key: bytes) -> subprocess.CompletedProcess[str]:
 
 def test_an_encrypted_study_is_proven_without_the_key_and_recovered_with_it(home):
     kept(home, KEY)
-    assert run_shell(home, shown("sh")).count(": OK") == 2 + len(LARGE)
+    assert run_shell(home, shown("sh")).count(": OK") == 3 + len(LARGE)
     done = recovered(home, KEY.secret)
     assert done.returncode == 0, done.stderr
     assert_recovered(home / "recovered" / "r3-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -23,11 +24,20 @@ CONTENTS = {"1.2.3": b"abc" * 1000, "1.2.4": b"", "9" * 64: b"x" * 512}
 KINDS = pytest.mark.parametrize("key", [None, KEY], ids=["in clear", "encrypted"])
 
 
+HELD_BACK = b"held back" * 300  # in quarantine, of a UID that is stored too
+
+
 def item(uid: str, content: bytes) -> Item:
     return Item(uid, hashlib.sha256(content).hexdigest(), len(content), 1_700_000_000)
 
 
-def member(contents: dict[str, bytes], key: encryption.Key | None = None) -> Member:
+def held_back() -> Item:
+    return dataclasses.replace(item("1.2.3", HELD_BACK), quarantined=True)
+
+
+def member(
+    contents: dict[str, bytes], key: encryption.Key | None = None, held: Item | None = None
+) -> Member:
     items = [item(uid, content) for uid, content in contents.items()]
     entries = [
         {
@@ -46,6 +56,10 @@ def member(contents: dict[str, bytes], key: encryption.Key | None = None) -> Mem
         "study": {"description": "Crâne"},
         "instances": entries,
     }
+    if held is not None:
+        entry = {name: getattr(held, name) for name in entries[0]}
+        manifest["quarantine"] = [entry | {"path": held.path}]
+        items.append(held)
     return Member(manifest, items, key)
 
 
@@ -53,7 +67,7 @@ def of(contents: dict[str, bytes], piece_bytes: int = 700):
     """Give an instance's bytes in pieces, as a network does."""
 
     def content(item: Item) -> Iterator[bytes]:
-        raw = contents[item.sop_instance_uid]
+        raw = HELD_BACK if item.quarantined else contents[item.sop_instance_uid]
         yield from (raw[at : at + piece_bytes] for at in range(0, len(raw), piece_bytes))
 
     return content
@@ -265,3 +279,28 @@ def test_the_real_tar_lists_a_member_as_it_was_written(key, tmp_path):
 def test_a_member_in_clear_holds_its_manifest_as_it_was_given():
     manifest = json.loads(tar_content(written(CONTENTS), "MANIFEST.json"))
     assert manifest["study"] == {"description": "Crâne"}
+
+
+@KINDS
+def test_a_file_of_the_quarantine_stands_beside_the_instance_of_its_uid(key):
+    made, file = member(CONTENTS, key, held_back()), io.BytesIO()
+    made.write(file, of(CONTENTS))
+    assert len(file.getvalue()) == made.size_bytes
+    opened = volume.opened(file, NAME, KEYS)
+    assert opened.placed() == made.placed
+    last = opened.placed()[-1]
+    assert (last.sop_instance_uid, last.quarantined) == ("1.2.3", True)
+    assert b"".join(opened.content(last)) == HELD_BACK
+    digest = hashlib.sha256(HELD_BACK).hexdigest()
+    assert f"quarantine/{digest}.dcm{'.sealed' if key else ''}" in extents(file)
+    seen = []
+    opened.prove(opened.placed(), seen.append)
+    assert len(seen) == len(CONTENTS) + 1
+    file.getbuffer()[last.extent.offset + 60] ^= 1
+    with pytest.raises(volume.Damaged):
+        volume.opened(file, NAME, KEYS).prove(made.placed, seen.append)
+
+
+def test_the_longest_name_in_quarantine_takes_one_block():
+    name = held_back().path + encryption.SUFFIX
+    assert len(tar.header(name, 1, 0)) == 512

@@ -36,6 +36,10 @@ BODIES = {
 }
 VALUES = {"study_uid": STUDY, "series_uid": SERIES, "sop_uid": f"{SERIES}.1", "numbers": "1"}
 VALUES |= {"note_uid": "1.2.3", "correction_id": "1", "digest": "0" * 64}
+RESTORED = (
+    "restore/<str:study_uid>/<str:sop_uid>",
+    "restore/<str:study_uid>/quarantine/<str:sop_uid>",
+)
 PUT = "PUT api/custody/studies/<str:study_uid>/instances/<str:sop_uid>"
 
 
@@ -64,7 +68,7 @@ def _method(route: str) -> str:
         "take",
         "known",
     )
-    if route.endswith(("holds", "availability", "restore/<str:study_uid>/<str:sop_uid>")):
+    if route.endswith(("holds", "availability", *RESTORED)):
         return "PUT"
     is_post = route.endswith(verbs) or route.startswith("api/scu/")
     return "POST" if is_post else "GET"
@@ -92,6 +96,7 @@ EXACTLY = {
     "api/custody/reservations": "custody.recall",
     "api/custody/restore/<str:study_uid>/journal": "custody.restore",
     "api/custody/restore/<str:study_uid>/<str:sop_uid>": "custody.restore",
+    "api/custody/restore/<str:study_uid>/quarantine/<str:sop_uid>": "custody.restore",
     "api/custody/studies/<str:study_uid>/holds": "custody.hold",
     "api/custody/studies/<str:study_uid>/availability": "custody.availability",
 }

@@ -154,7 +154,7 @@ def test_the_only_image_of_a_study_can_be_replaced(take, decide, layout):
     assert decide(Quarantined.objects.get(), "take").status_code == 200
     assert stored_window(layout) == "80"
     study = Study.objects.get()
-    assert (study.instance_count, study.series_count, study.revision) == (1, 1, 2)
+    assert (study.instance_count, study.series_count, study.revision) == (1, 1, 3)
 
 
 def test_a_lost_file_is_made_good_by_the_one_in_quarantine(take, decide, layout):

@@ -49,7 +49,7 @@ def wait_listening(node: roles.Role) -> None:
 
     def listens() -> bool:
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", node.dicom_port), timeout=1).close()
+            socket.create_connection((node.host, node.dicom_port), timeout=1).close()
             return True
         assert node.process is not None and node.process.poll() is None, node.log[-3000:]
         return False

@@ -34,7 +34,10 @@ def wait_for_port(port: int) -> None:
 
 @dataclass
 class Role:
-    """One role's process: `argv` after manage.py, its environment and its ports."""
+    """One role's process: `argv` after manage.py, its environment and its ports.
+
+    `before` is what starts it elsewhere than here, where `host` is its address.
+    """
 
     name: str
     argv: list[str]
@@ -42,12 +45,14 @@ class Role:
     env: dict[str, str]
     http_port: int
     dicom_port: int = 0
+    host: str = "127.0.0.1"
+    before: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
         """Its HTTP address."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{self.host}:{self.http_port}"
 
     @property
     def log(self) -> str:
@@ -58,7 +63,7 @@ class Role:
         """Start the process (it is not ready yet)."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), *self.argv],
+                [*self.before, sys.executable, str(ROOT / "manage.py"), *self.argv],
                 env={**_clean_environment(), **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

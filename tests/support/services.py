@@ -31,11 +31,19 @@ PACKAGES = {
     "nginx": "nginx-light",
     "npm": "npm",
     "promtool": "prometheus",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "openssl": "openssl",
+    "systemd-analyze": "systemd",
+    "shellcheck": "shellcheck",
+    "debootstrap": "debootstrap",
 }
 _ELSEWHERE = {
     "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True),
     "Orthanc": [Path("/usr/sbin/Orthanc")],
     "nginx": [Path("/usr/sbin/nginx")],
+    "ip": [Path("/usr/sbin/ip")],
+    "tc": [Path("/usr/sbin/tc")],
     "redis-server": [Path("/usr/sbin/redis-server")],
 }
 

@@ -218,7 +218,7 @@ def archived(member: Path) -> Iterator[tuple[str, str, int]]:
 
 def storescu(node: roles.Role, folder: Path) -> subprocess.Popen[bytes]:
     """Begin to send a folder to a node with DCMTK."""
-    where = ["127.0.0.1", str(node.dicom_port), str(folder)]
+    where = [node.host, str(node.dicom_port), str(folder)]
     command = [require("storescu"), "+sd", "+r", "-aec", node.env["PACS_AE_TITLE"], *where]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

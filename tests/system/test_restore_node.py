@@ -27,6 +27,7 @@ from tests.system.test_forwarding_interop import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OLD = f"{STUDY}.77"
+ALONE = f"{STUDY}.78"
 SLICES = 8
 WHY = {
     "study_uid": STUDY, "id": "5" * 32, "kind": "moved", "why": "wrong entry",
@@ -60,8 +61,8 @@ class Hospital:
         with closing(signer.http):
             signer.correct(WHY)
 
-    def store(self, study_uid: str, first: int) -> None:
-        sets = [ct(number) for number in range(first, first + SLICES)]
+    def store(self, study_uid: str, first: int, count: int = SLICES, **changes: object) -> None:
+        sets = [ct(number, **changes) for number in range(first, first + count)]
         for ds in sets:
             ds.StudyInstanceUID = study_uid
             ds.SeriesInstanceUID = f"{study_uid}.1"
@@ -70,7 +71,14 @@ class Hospital:
         sent = body(as_file(ds) for ds in sets)
         url = f"{self.node.url}{STUDIES}"
         answer = httpx.post(url, content=sent, headers=headers, timeout=60)
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code in (200, 202), answer.text
+
+    def decide(self, verb: str) -> None:
+        """Decide about the last object that came to quarantine."""
+        signer = NodeClient("CT", self.node.url, self.portal, subject="tester")
+        with closing(signer.http):
+            latest = signer.quarantine()["quarantined"][0]
+            signer.decide(latest["id"], verb, "the other one is right")
 
     def ask(self, method: str, path: str, **request: Any) -> Any:
         scopes = ["archive.read", "archive.operate"]
@@ -109,7 +117,13 @@ def hospital(tmp_path: Path):
         place.store(STUDY, 1)
         place.store(OLD, 101)
         place.correct()
-        for uid in (STUDY, OLD):
+        place.store(OLD, 101, 1, WindowCenter="81")
+        place.decide("keep")
+        place.store(OLD, 102, 1, WindowCenter="82")
+        place.decide("take")
+        place.store(ALONE, 103, 1, WindowCenter="83")  # of a study that has nothing else
+        place.decide("keep")
+        for uid in (STUDY, OLD, ALONE):
             wait_until(
                 lambda uid=uid: _or_false(place.proven, uid), lambda: place.archive.log[-3000:]
             )
@@ -132,7 +146,25 @@ def told(client: NodeClient, study_uid: str) -> tuple[Any, ...]:
             "size_bytes", "transfer_syntax_uid", "series_uid")  # fmt: skip
     found = sorted(tuple(one[name] for name in kept) for one in manifest["instances"])
     decided = [record for record in manifest["journal"] if record["kind"] == "corrected"]
-    return found, decided, manifest["patient_key"], manifest["description"]
+    kept = (
+        "uid",
+        "stored_sha256",
+        "received_sha256",
+        "arrived_at",
+        "reason",
+        "decision",
+        "size_bytes",
+    )
+    held_back = sorted(tuple(one[name] for name in kept) for one in manifest["quarantine"])
+    return found, decided, manifest["patient_key"], manifest["description"], held_back
+
+
+def held_back(client: NodeClient) -> list[tuple[str, str, str, str]]:
+    return [
+        (uid, one["uid"], one["received_sha256"], one["stored_sha256"])
+        for uid in (OLD, ALONE)
+        for one in client.manifest(uid)["quarantine"]
+    ]
 
 
 def restore(hospital: Hospital) -> str:
@@ -143,18 +175,24 @@ def restore(hospital: Hospital) -> str:
 
 def test_an_empty_node_is_filled_as_it_was(hospital: Hospital):
     client = hospital.client
-    before = {uid: told(client, uid) for uid in (STUDY, OLD)}
+    before = {uid: told(client, uid) for uid in (STUDY, OLD, ALONE)}
     assert before[STUDY][1] and {row[4] for row in before[OLD][0]} == {"NEARLINE"}
+    decisions = {uid: sorted(one[5] for one in facts[4]) for uid, facts in before.items()}
+    assert decisions == {STUDY: [], OLD: ["kept", "replaced"], ALONE: ["kept"]}
     hospital.lose_the_disk()
     out = restore(hospital)
-    assert "2 studies restored of 2 in the vaults" in out
+    assert "3 studies restored of 3 in the vaults" in out
     assert f"{2 * SLICES} instances" in out and f"{SLICES} of them are kept as evicted" in out
-    for uid in (STUDY, OLD):
+    assert "3 objects lie in quarantine again" in out
+    for uid in (STUDY, OLD, ALONE):
         wait_until(
             lambda uid=uid: told(client, uid) == before[uid],
             lambda uid=uid: f"{told(client, uid)} is not {before[uid]}",
         )
-    assert "2 were whole already" in restore(hospital)
+    for uid, sop_uid, received, stored in held_back(client):
+        got = client.fetch_quarantined(uid, sop_uid, received, hospital.folder / "held-back.dcm")
+        assert got.sha256 == stored
+    assert "3 were whole already" in restore(hospital)
 
 
 def test_a_restore_that_is_killed_goes_on(hospital: Hospital):

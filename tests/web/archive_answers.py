@@ -178,6 +178,7 @@ class Policy(Part):
     lists: Rows = field(default_factory=list)
     listed: Rows = field(default_factory=list)
     alarms: Rows = field(default_factory=list)
+    told_by: dict[str, bool] = field(default_factory=lambda: {"mail": False, "webhook": False})
     outcome: Rows = field(default_factory=list)
     nodes: Rows = field(default_factory=lambda: [dict(NODE)])
     vaults: Rows = field(default_factory=lambda: [dict(VAULT)])
@@ -200,7 +201,7 @@ class Policy(Part):
             case ["evictions", number]:
                 return 200, {"list": _one(self.lists, number), "studies": self.listed}
             case ["alarms"]:
-                return 200, {"alarms": self.alarms}
+                return 200, {"alarms": _paged(self._alarms(query), query), "told_by": self.told_by}
         return None
 
     def do_post(self, path: list[str], query: dict[str, str], body: Any, by: str) -> Answer:
@@ -253,6 +254,15 @@ class Policy(Part):
         state = {"approve": "approved", "refuse": "refused"}[decision]
         row.update({"state": state, "decided_by": by, "decided_at": NOW})
         return row
+
+    def _alarms(self, query: dict[str, str]) -> Rows:
+        state = query.get("state", "lasting")
+        return [
+            row
+            for row in self.alarms
+            if state == "all" or bool(row["ended_at"]) == (state == "ended")
+            if query.get("kind", row["kind"]) == row["kind"]
+        ]
 
     def _status(self) -> dict[str, Any]:
         states = [job["state"] for job in self.work.rows]

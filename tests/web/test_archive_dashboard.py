@@ -16,7 +16,7 @@ from tests.web.made_studies import CT_STUDY
 
 pytestmark = pytest.mark.usefixtures("nodes")
 PAGES = [
-    "", "jobs/", "jobs/1/", "recalls/", "mounts/", "volumes/", "volumes/vault-1/A00001/",
+    "", "alarms/", "jobs/", "jobs/1/", "recalls/", "mounts/", "volumes/", "volumes/vault-1/A00001/",
     "evictions/", "evictions/1/", "rules/", "rules/new/", "rules/1/", "holds/", "watermarks/",
     "schedule/", "acts/",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -126,3 +127,75 @@ class TestActs:
         assert "by-99<" in text_of(operator, "/archive/acts/")
         page = text_of(operator, "/archive/acts/?page=2")
         assert "by-100<" in page and "by-99<" not in page
+
+    @pytest.mark.parametrize(
+        ("kind", "details", "there"),
+        [
+            (
+                "policy-set",
+                {"node": "CT", "high_watermark": 0.9, "low_watermark": 0.825}
+                | {"least_age_days": 7.0, "approval": True},
+                ["High watermark 90%", "Low watermark 82.5%", "Least age (days) 7", "Approval yes"],
+            ),
+            (
+                "policy-set",
+                {"node": "CT", "high_watermark": None, "approval": False},
+                ["High watermark as set for all", "Approval no"],
+            ),
+            (
+                "held",
+                {"hold": 4, "node": "CT", "operation": "legal", "why": "expertise"},
+                ["Hold 4", "Kind of hold Legal", "Why expertise"],
+            ),
+            ("asked", {"operation": "copy", "new": True}, ["Job Copy"]),
+            ("asked", {"operation": "copy", "new": False}, ["Note this job was there already"]),
+            (
+                "rule-saved",
+                {"rule": None, "name": "Old CT", "operation": "evict", "enabled": False}
+                | {"conditions": {}, "vault": "", "why": ""},
+                ["What it does Free the server", "In force no", "To exams all"],
+            ),
+            (
+                "list-approved",
+                {"list": 2, "why": "the disk is 92.3% full, above 85.0%", "studies": 3},
+                ["Why the disk is 92.3% full, above 85%"],
+            ),
+            (
+                "window-drawn",
+                {"window": {"id": 1, "kind": "copy", "vault": "", "node": "CT", "enabled": True}}
+                | {"weekdays": "0123456", "begins": "20:00", "ends": "06:00"},
+                ["Window 1"],
+            ),
+            (
+                "window-drawn",
+                {
+                    "window": {"id": 1, "kind": "copy", "vault": "", "node": "CT", "enabled": False}
+                    | {
+                        "weekdays": "04",
+                        "begins": "20:00",
+                        "ends": "06:00",
+                        "bytes_per_s": 4 * 10**7,
+                    }
+                },
+                ["Window Copy, CT, Monday, Friday, 20:00 to 06:00, 40.0 MB/s, out of force"],
+            ),
+            ("alarm-seen", {"alarm": "vault-missing", "about": "v"}, ["Alarm A vault is missing"]),
+            ("something-new", {"some_thing": {"a_b": True}}, ["Some thing A b: yes"]),
+        ],
+    )
+    def test_their_details_are_words(
+        self,
+        archive: Archive,
+        operator: Client,
+        kind: str,
+        details: dict[str, Any],
+        there: list[str],
+    ) -> None:
+        archive.work.acts += [{"at": NOW, "by": "marie", "kind": kind, "details": details}]
+        pairs = text_of(operator, "/archive/acts/").partition('<dl class="pairs">')[2]
+        told = re.sub("<[^>]*>", " ", pairs.partition("</dl>")[0].replace("&#x27;", "'"))
+        shown = " ".join(told.split())
+        for text in there:
+            assert text in shown
+        for raw in ("None", "True", "False", "new", "operation"):
+            assert raw not in shown

@@ -9,6 +9,7 @@ from archive_node.vault.base import MediumFailed, VaultUnavailable, VolumeState,
 from archive_node.vault.library import faults
 from archive_node.vault.library.bays import Drive
 from archive_node.vault.library.notes import Notes
+from pacs_common.sentences import say
 
 
 class Blame:
@@ -29,7 +30,7 @@ class Blame:
             if isinstance(fault, faults.NotOurs):  # then it holds none of our members
                 self._notes.change(self._label, read=True)
             raise WrongVolume(
-                f"volume {self._label} of {self._vault} is not what its barcode says: {fault}"
+                say("barcode-lies", volume=self._label, vault=self._vault, why=fault)
             ) from None
         except faults.Stuck as fault:
             self._put_drive_out(str(fault))

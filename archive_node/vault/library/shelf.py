@@ -8,6 +8,7 @@ from archive_node.vault.library.inventory import Inventory
 from archive_node.vault.library.notes import Notes
 from archive_node.vault.library.seating import Seating
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 class Shelf:
@@ -28,7 +29,7 @@ class Shelf:
             if bay is not None:
                 drive = self._seating.drives()[bay.number]
                 if not drive.take():
-                    raise errors.Unavailable(f"volume {label} of {self._name} is in use")
+                    raise errors.Unavailable(say("volume-in-use", volume=label, vault=self._name))
                 try:
                     self._notes.change(label, shelved=True)
                     self._seating.empty(drive, bay, seen, mail)
@@ -52,7 +53,7 @@ class Shelf:
             if slot is not None and not self._loaded(slot.number, drive, seen) and slot.mail:
                 target = seen.free_slot()
                 if target is None:
-                    raise errors.Unavailable(f"{self._name}: every slot is taken")
+                    raise errors.Unavailable(say("every-slot-taken", vault=self._name))
                 self._changer.transfer(slot.number, target)
             self._notes.change(label, shelved=False)
             self._changer.status()
@@ -64,8 +65,8 @@ class Shelf:
             seen = self._changer.status()
         if label not in seen.labels():
             if label not in self._notes.labels():
-                raise errors.NotFound(f"{self._name} has no volume {label}")
-            raise WrongVolume(f"{self._name}: the changer sees no cartridge with barcode {label}")
+                raise errors.NotFound(say("volume-unknown", vault=self._name, volume=label))
+            raise WrongVolume(say("changer-sees-none", vault=self._name, volume=label))
         return seen
 
     def _loaded(self, slot: int, number: int | None, seen: Inventory) -> bool:

@@ -13,6 +13,7 @@ from archive_node.vault.library.medium import Contents, Medium
 from archive_node.vault.library.notes import Entry, Notes
 from archive_node.vault.names import checked
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 class Tape(MountedVolume):
@@ -146,4 +147,4 @@ class Tape(MountedVolume):
         for entry in self._notes.members(self.label):
             if entry.name == wanted:
                 return entry
-        raise errors.NotFound(f"volume {self.label} has no {member}")
+        raise errors.NotFound(say("member-missing", volume=self.label, member=member))

@@ -35,6 +35,7 @@ from archive_node.vault.library.tape import Tape
 from archive_node.vault.names import checked
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
+from pacs_common.sentences import say
 
 
 class ChangerLibrary(Vault):
@@ -120,7 +121,7 @@ class ChangerLibrary(Vault):
         """Raise TooLarge where even an empty volume could not hold a member of this size."""
         if size_bytes > self._options.volume_bytes:
             raise TooLarge(
-                f"{size_bytes} bytes do not fit on a volume of {self._options.volume_bytes} bytes"
+                say("too-large", size_bytes=size_bytes, volume_bytes=self._options.volume_bytes)
             )
 
     @contextmanager
@@ -129,7 +130,7 @@ class ChangerLibrary(Vault):
         self._check_known(label)
         note = self._notes.volume(label)
         if note.mark == VolumeState.RETIRED:
-            raise errors.NotFound(f"volume {label} of {self.name} is retired")
+            raise errors.NotFound(say("volume-retired", volume=label, vault=self.name))
         if note.shelved:
             raise NeedsOperator(self.name, label)
         with self._seating.seated(label, waiting) as drive:
@@ -202,7 +203,7 @@ class ChangerLibrary(Vault):
     def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
         """Take inventory and let a volume be used again that lies in the library now."""
         if barcode != label:
-            raise WrongVolume(f"{barcode or 'no barcode'} was inserted, {label} is wanted")
+            raise WrongVolume(say("inserted-other", barcode=barcode[:40], volume=label))
         self._shelf.insert(label, drive)
 
     def drives_out_of_use(self) -> dict[int, str]:
@@ -216,7 +217,7 @@ class ChangerLibrary(Vault):
             if drive.number == number:
                 drive.out_of_use_file.unlink(missing_ok=True)
                 return
-        raise errors.NotFound(f"{self.name} has no drive {number}")
+        raise errors.NotFound(say("drive-unknown", vault=self.name, drive=number))
 
     def _all_described(self, seen: Inventory) -> list[Volume]:
         labels = sorted(seen.labels() | set(self._notes.labels()))
@@ -257,7 +258,7 @@ class ChangerLibrary(Vault):
                 with self._changer.held(wait_quietly):
                     self._changer.survey()
                     self._changer.status()
-        raise VaultFull(f"{self.name}: no scratch volume is in the library: insert one")
+        raise VaultFull(say("no-scratch", vault=self.name))
 
     def _read_unread(self) -> list[str]:
         """Read the volumes that nothing is known of, after a loss; return those that cannot be."""
@@ -285,4 +286,4 @@ class ChangerLibrary(Vault):
         if is_label(label):
             if label in self._notes.labels() or label in self._changer.seen().labels():
                 return
-        raise errors.NotFound(f"{self.name} has no volume {label[:40]}")
+        raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label[:40]))

@@ -36,6 +36,7 @@ from archive_node.vault.s3.store import Store, ThereAlready
 from archive_node.vault.s3.volume import ObjectVolume
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import errors
+from pacs_common.sentences import say
 
 POLL_S = 0.02
 
@@ -89,17 +90,15 @@ class ObjectVault(Vault):
     def check_fits(self, size_bytes: int) -> None:
         """Raise TooLarge where even an empty volume could not hold a member of this size."""
         if size_bytes > self._volume_bytes:
-            raise TooLarge(
-                f"{size_bytes} bytes do not fit on a volume of {self._volume_bytes} bytes"
-            )
+            raise TooLarge(say("too-large", size_bytes=size_bytes, volume_bytes=self._volume_bytes))
 
     @contextmanager
     def warm(self, label: str, waiting: Waiting = wait_quietly) -> Iterator[ObjectVolume]:
         """Give a volume to read; nobody waits."""
         if not LABEL.match(label) or label not in self._labels():
-            raise errors.NotFound(f"{self.name} has no volume {label}")
+            raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label))
         if self._marks().get(label) == VolumeState.RETIRED:
-            raise errors.NotFound(f"volume {label} of {self.name} is retired")
+            raise errors.NotFound(say("volume-retired", volume=label, vault=self.name))
         yield self._volume(label)
 
     def append(
@@ -134,7 +133,7 @@ class ObjectVault(Vault):
             raise errors.BadInput(f"nobody decides that a volume is {state}")
         with self._library_held():
             if label not in self._labels():
-                raise errors.NotFound(f"{self.name} has no volume {label}")
+                raise errors.NotFound(say("volume-unknown", vault=self.name, volume=label))
             if state is not None:
                 decided_at = datetime.now(UTC).isoformat(timespec="seconds")
                 self._store.write_json(f"marks/{label}/{state}", {"decided_at": decided_at})
@@ -144,11 +143,11 @@ class ObjectVault(Vault):
 
     def shelve(self, label: str) -> None:
         """Refuse: there is no shelf."""
-        raise errors.Unavailable(f"{self.name} is an {self.kind}: it has no shelf")
+        raise errors.Unavailable(say("no-shelf", vault=self.name, vault_kind=self.kind))
 
     def insert(self, label: str, barcode: str, drive: int | None = None) -> None:
         """Refuse: there is no shelf."""
-        raise errors.Unavailable(f"{self.name} is an {self.kind}: it has no shelf")
+        raise errors.Unavailable(say("no-shelf", vault=self.name, vault_kind=self.kind))
 
     def _volume(self, label: str) -> ObjectVolume:
         return ObjectVolume(self._store, self.name, self.library_id, label, self._kept)

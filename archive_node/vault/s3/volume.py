@@ -37,6 +37,7 @@ from archive_node.vault.s3.store import Found, Store, ThereAlready
 from archive_node.vault.s3.thawing import Thaw
 from archive_node.vault.s3.upload import Upload, sweep
 from pacs_common import errors
+from pacs_common.sentences import say
 
 _LAST_NUMBER = 99_999_999
 
@@ -134,14 +135,18 @@ class ObjectVolume(MountedVolume):
 
     def thaw(self, members: Iterable[str]) -> None:
         """Ask for all members that lie in cold storage, then raise the longest Thawing."""
-        waits = []
+        waits, missing = [], []
         for member in members:
             try:
                 self._thaw.check(self._key(member), self._head(member))
             except Thawing as thawing:
                 waits.append(thawing)
+            except errors.NotFound as error:  # that keeps none of the others waiting
+                missing.append(error)
         if waits:
             raise max(waits, key=lambda thawing: thawing.until or datetime.now(UTC))
+        if missing:
+            raise missing[0]
 
     def members(self) -> list[str]:
         """Return its members' names, in the order in which they were written."""
@@ -172,7 +177,7 @@ class ObjectVolume(MountedVolume):
     def _head(self, member: str) -> dict[str, Any]:
         head = self._store.head(self._key(member))
         if head is None:
-            raise errors.NotFound(f"volume {self.label} has no {member}")
+            raise errors.NotFound(say("member-missing", volume=self.label, member=member))
         return head
 
     def _found(self) -> list[Found]:

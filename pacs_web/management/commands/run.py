@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
@@ -13,27 +12,16 @@ from django.db import connections
 from pacs_common.branches import Branch
 from pacs_common.processes import run
 from pacs_common.serving import load, serve
-from pacs_web import config
-from pacs_web.accounts.demo import ensure_demo_accounts
-from pacs_web.nodes.registry import register_archive, register_nodes, ticket_issuer
+from pacs_web import gunicorn
 
 APPLICATION = "pacs_web.wsgi:application"
-THREADS = 32
-# Where somebody switches the access log on, it holds no query and no page that led here.
-ACCESS_LOG = '%(h)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
 
 
 class Command(BaseCommand):
-    help = "Migrate, register the nodes of PACS_NODES, make the demo people, and serve the pages."
+    help = "Prepare (see `prepare`), serve the pages and keep the audit."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
-        call_command("clearsessions")  # they hold what was searched for
-        register_nodes(config.NODES)
-        register_archive(config.ARCHIVE_URL)
-        ticket_issuer()  # publishes the portal's key before a node or the archive asks for it
-        if config.DEMO_ACCOUNTS_FILE:
-            ensure_demo_accounts(Path(config.DEMO_ACCOUNTS_FILE).absolute())
+        call_command("prepare")
         load(APPLICATION)  # imported once, here, for all
         connections.close_all()
         keep = partial(call_command, "audit", "keep")
@@ -43,15 +31,4 @@ class Command(BaseCommand):
 
 def http() -> None:
     """Serve the pages until SIGTERM or SIGINT."""
-    serve(
-        APPLICATION,
-        proc_name="argens: manage.py web http",
-        bind=f"{config.HTTP_BIND}:{config.HTTP_PORT}",
-        worker_class="gthread",
-        workers=config.HTTP_WORKERS,
-        threads=THREADS,
-        timeout=60,
-        keepalive=20,
-        loglevel="warning",
-        access_log_format=ACCESS_LOG,
-    )
+    serve(APPLICATION, **gunicorn.SETTINGS)

@@ -33,6 +33,7 @@ class DimseServer:
     """A registered DIMSE-only PACS; `through` queries it and is where its images land."""
 
     abilities = Abilities(relational=False)
+    place = None
 
     def __init__(self, node: Node, through: OwnServer) -> None:
         self.name = node.name

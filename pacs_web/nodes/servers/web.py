@@ -36,6 +36,8 @@ MORE_TO_COME = "299"  # PS3.18 8.3.4.4: "There are N additional results that can
 class WebServer:
     """A registered foreign DICOMweb server, asked with the credentials of its row."""
 
+    place = None
+
     def __init__(self, node: Node, connection: Connection) -> None:
         self.name = node.name
         self.abilities = Abilities(store=node.stores)

@@ -7,8 +7,10 @@ import hashlib
 import pytest
 
 from dicom_node.custody import quarantine
-from dicom_node.models import Quarantined
-from tests.node.custody.plans import URL
+from dicom_node.index import withheld
+from dicom_node.models import Quarantined, Study
+from dicom_node.store.journal import KEPT, Journal
+from tests.node.custody.plans import URL, plan_for
 from tests.node.objects import SERIES, STUDY, ct
 
 
@@ -42,7 +44,9 @@ def test_the_manifest_lists_what_waits_with_both_digests(held, archive, layout):
             "stored_sha256": hashlib.sha256(content).hexdigest(),
             "size_bytes": len(content),
             "reason": "same-uid",
+            "detail": held.detail,
             "arrived_at": held.arrived_at.isoformat(),
+            "decision": "",
         }
     ]
 
@@ -64,9 +68,50 @@ def test_a_file_is_hashed_once(held, archive, monkeypatch):
     assert listed(archive) == before
 
 
-def test_what_was_decided_is_listed_no_more_and_still_given(held, archive, layout):
+def test_what_was_decided_is_listed_and_given_as_before(held, archive, layout):
     quarantine.keep(layout, held, "tester", "")
-    assert listed(archive) == []
+    assert [one["decision"] for one in listed(archive)] == ["kept"]
+    assert whole(fetched(archive, held))
+
+
+def test_each_arrival_in_quarantine_and_each_decision_is_a_revision(held, take, layout):
+    def revision():
+        study = Study.objects.get(uid=STUDY)
+        assert study.prepared_revision in (0, study.revision)  # its pictures stay prepared
+        return study.revision
+
+    assert revision() == 4
+    take(ct(1, PixelData=bytes(512)))  # the same again
+    assert revision() == 4
+    Study.objects.update(prepared_revision=4)
+    take(ct(1, PixelData=b"1" * 512))
+    assert revision() == 5
+    quarantine.keep(layout, held, "tester", "")
+    assert revision() == 6
+    held.refresh_from_db()
+    quarantine.undo(layout, held, "tester", "")
+    assert revision() == 7
+
+
+def test_a_decision_is_in_the_journal_before_its_revision_is_told(held, layout, monkeypatch):
+    """Else the archive would prove that revision, and never ask for the decision."""
+    seen = []
+    real = withheld.revise
+    monkeypatch.setattr(
+        withheld,
+        "revise",
+        lambda uid: seen.append([r["kind"] for r in Journal(layout.journal).read()]) or real(uid),
+    )
+    quarantine.keep(layout, held, "tester", "")
+    assert seen[-1][-1] == KEPT
+
+
+def test_an_eviction_leaves_what_lies_in_quarantine(held, evict, archive, layout):
+    quarantine.keep(layout, held, "tester", "")
+    study = Study.objects.get(uid=STUDY)
+    answer = evict(plan_for(study)).json()
+    assert len(answer["evicted"]) == 3
+    assert layout.quarantined(held.hour, held.uid, held.received_sha256).exists()
     assert whole(fetched(archive, held))
 
 

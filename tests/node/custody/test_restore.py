@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 
 from dicom_node.chores import digests
 from dicom_node.config import CONFIG
-from dicom_node.custody import correct, quarantine, restore
+from dicom_node.custody import correct, given, quarantine, restore
 from dicom_node.custody.correct_values import Asked
 from dicom_node.custody.hold import hold
 from dicom_node.forwarding import routing
@@ -284,7 +284,7 @@ STEPS = {
     "folder": (blobs, "sync_folder"),
     "rows": (restore.rows, "add"),
     "study": (restore, "_begin_study"),
-    "entry": (restore, "entry_of_file"),
+    "entry": (given, "entry_of_file"),
 }
 STUB_STEPS = STEPS | {
     "stub": (restore, "write_stub"),

@@ -1,0 +1,23 @@
+"""`manage.py archive beat`: the ticks, alone; there is one beat for one archive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from archive_node.celery import app
+
+
+class Command(BaseCommand):
+    help = "Send the archive's worker what is due, until stopped."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Tick until SIGTERM."""
+        config = settings.ARCHIVE
+        schedule = config.data_dir / "beat-schedule"
+        app.start(
+            ["--quiet", "beat", f"--schedule={schedule}", "--pidfile=",
+             f"--loglevel={config.log_level}"]
+        )  # fmt: skip
