@@ -67,6 +67,7 @@ urlpatterns = [
     path("api/custody/restore/<str:study_uid>/journal", restoring.records),
     path("api/custody/restore/<str:study_uid>/<str:sop_uid>", restoring.instance),
     path("api/custody/restore/<str:study_uid>/quarantine/<str:sop_uid>", restoring.quarantined),
+    path("api/custody/take-over/<str:take_over_id>/end", restoring.end_take_over),
     path("api/custody/quarantine/<str:sop_uid>/<str:digest>", custody.quarantined),
     path("api/custody/studies/<str:study_uid>/files", files.files),
     path("api/custody/evictions", custody.evictions),

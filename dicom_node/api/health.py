@@ -19,6 +19,7 @@ from dicom_node.api.guard import allowed
 from dicom_node.arrivals import rate
 from dicom_node.commitment.single_copies import SingleCopies
 from dicom_node.config import CONFIG
+from dicom_node.custody import replacing
 from dicom_node.models import Instance, NonPatientObject, Quarantined, Series, Study
 from dicom_node.prepared import saving
 from dicom_node.store.blobs import require_space
@@ -64,6 +65,7 @@ def account(request: HttpRequest) -> JsonResponse:
             "arrivals": rate.account(),
             "single_copy_studies": SINGLE.count(),
             "renditions": saving.account(),
+            "take_over": replacing.under_way(Layout(CONFIG.data_dir)),
             "problems": [*filter(None, [peers.current().problem]), *forwarding.problems()],
         }
     )

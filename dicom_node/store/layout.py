@@ -15,6 +15,7 @@
 <data>/forwarding.json                                   the forwarding rules
 <data>/routed-until                                      arrivals before it have met the rules
 <data>/chores.lock                                       held by the one process that does chores
+<data>/take-over.json                                    it stands in for a lost node, not yet refilled
 <data>/log/                                              the last lines of the log, for IT
 """
 
@@ -54,6 +55,7 @@ class Layout:
         self.forwarding_rules = data_dir / "forwarding.json"
         self.routed_until = data_dir / "routed-until"
         self.chores_lock = data_dir / "chores.lock"
+        self.take_over = data_dir / "take-over.json"
         self.log = data_dir / "log"
 
     def folder(self, hour: str) -> Path:

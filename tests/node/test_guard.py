@@ -35,11 +35,11 @@ BODIES = {
     **{f"POST api/scu/{name}": {"peer": "WS1"} for name in ("echo", "find", "move", "get")},
 }
 VALUES = {"study_uid": STUDY, "series_uid": SERIES, "sop_uid": f"{SERIES}.1", "numbers": "1"}
-VALUES |= {"note_uid": "1.2.3", "correction_id": "1", "digest": "0" * 64}
 RESTORED = (
     "restore/<str:study_uid>/<str:sop_uid>",
     "restore/<str:study_uid>/quarantine/<str:sop_uid>",
 )
+VALUES |= {"note_uid": "1.2.3", "correction_id": "1", "digest": "0" * 64, "take_over_id": "1"}
 PUT = "PUT api/custody/studies/<str:study_uid>/instances/<str:sop_uid>"
 
 
@@ -67,6 +67,7 @@ def _method(route: str) -> str:
         "keep",
         "take",
         "known",
+        "end",
     )
     if route.endswith(("holds", "availability", *RESTORED)):
         return "PUT"
@@ -97,6 +98,7 @@ EXACTLY = {
     "api/custody/restore/<str:study_uid>/journal": "custody.restore",
     "api/custody/restore/<str:study_uid>/<str:sop_uid>": "custody.restore",
     "api/custody/restore/<str:study_uid>/quarantine/<str:sop_uid>": "custody.restore",
+    "api/custody/take-over/<str:take_over_id>/end": "custody.restore",
     "api/custody/studies/<str:study_uid>/holds": "custody.hold",
     "api/custody/studies/<str:study_uid>/availability": "custody.availability",
 }
