@@ -15,7 +15,7 @@
 <data>/forwarding.json                                   the forwarding rules
 <data>/routed-until                                      arrivals before it have met the rules
 <data>/chores.lock                                       held by the one process that does chores
-<data>/take-over.json                                    it stands in for a lost node, not yet refilled
+<data>/take-over.json                                    it replaces a lost node, unfilled yet
 <data>/log/                                              the last lines of the log, for IT
 """
 

@@ -9,9 +9,7 @@ import dataclasses
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +134,11 @@ def _arrivals_are_taken_at_once(hospital: Hospital, spare: roles.Role) -> None:
     """A new study, a slice of an old one that is new, and one that the archive has already."""
     storescu(spare, written(hospital.folder / "new", (FRESH, 201)))
     storescu(spare, written(hospital.folder / "late", (STUDY, LATE), (STUDY, 1)))
+    ticket = hospital.portal.issue("CT", ["dicomweb"], subject="x")
     answer = httpx.get(
-        f"{spare.url}/dicom-web/studies", params={"StudyInstanceUID": FRESH},
-        headers={"Authorization": f"Bearer {hospital.portal.issue('CT', ['dicomweb'], subject='x')}"},
-    )  # fmt: skip
+        f"{spare.url}/dicom-web/studies?StudyInstanceUID={FRESH}",
+        headers={"Authorization": f"Bearer {ticket}"},
+    )
     assert len(answer.json()) == 1
     assert "not back yet" in answer.headers["Warning"]
     assert hospital.client.status()["take_over"] is not None

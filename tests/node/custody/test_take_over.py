@@ -94,7 +94,7 @@ def test_another_name_than_the_settings_is_refused(spare):
 
 def test_without_an_address_of_its_own_the_old_one_is_asked_for(spare, monkeypatch):
     anywhere = dataclasses.replace(spare, dicom_bind="0.0.0.0")
-    with pytest.raises(taking_over.BadInput, match="--old 10.0.0.5"):
+    with pytest.raises(taking_over.BadInput, match="name the address of the dead node"):
         taking_over.require_silence(anywhere, "")
     taking_over.require_silence(anywhere, AWAY)
 
