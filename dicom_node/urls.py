@@ -34,6 +34,7 @@ from dicom_node.dicomweb import (
     wado_uri,
 )
 from dicom_node.dicomweb.methods import by_method
+from dicom_node.rescue.addresses import addresses as rescue
 
 STUDY = "dicom-web/studies/<str:study_uid>"
 SERIES = f"{STUDY}/series/<str:series_uid>"
@@ -135,6 +136,7 @@ urlpatterns = [
         path(f"{address}/pixeldata", by_method(GET=bulkdata.pixels))
         for address in (STUDY, SERIES, INSTANCE)
     ),
+    *rescue,
 ]
 
 handler400 = "dicom_node.api.guard.bad_request"

@@ -22,6 +22,7 @@ from dicom_node.config import CONFIG
 from dicom_node.custody import replacing
 from dicom_node.models import Instance, NonPatientObject, Quarantined, Series, Study
 from dicom_node.prepared import saving
+from dicom_node.sealed import account as sealed
 from dicom_node.store.blobs import require_space
 from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
@@ -65,6 +66,7 @@ def account(request: HttpRequest) -> JsonResponse:
             "arrivals": rate.account(),
             "single_copy_studies": SINGLE.count(),
             "renditions": saving.account(),
+            "rescue": _rescue(),
             "take_over": replacing.under_way(Layout(CONFIG.data_dir)),
             "problems": [*filter(None, [peers.current().problem]), *forwarding.problems()],
         }
@@ -99,6 +101,12 @@ def _counts() -> dict[str, int]:
         "damaged": sum(model._base_manager.filter(damaged=True).count() for model in kinds),
         "non_patient": NonPatientObject.objects.count(),
     }
+
+
+def _rescue() -> dict[str, Any] | None:
+    """Return the state of the emergency account's seal, None where there is no account."""
+    seal = sealed.seal(Layout(CONFIG.data_dir))
+    return {"made_at": seal.made_at, "opened_at": seal.opened_at} if seal else None
 
 
 def _disk_use() -> dict[str, Any]:
