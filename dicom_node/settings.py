@@ -53,6 +53,14 @@ CORS_EXPOSE_HEADERS = [
     *("X-Picture-Source", "X-Picture-State", "X-Picture-Window"),
 ]
 
+_CACHES = "django.core.cache.backends"
+CACHES = {
+    "default": {"BACKEND": f"{_CACHES}.locmem.LocMemCache"},
+    "shared": {
+        "BACKEND": f"{_CACHES}.filebased.FileBasedCache",
+        "LOCATION": str(Layout(CONFIG.data_dir).cache),
+    },  # by all processes of the HTTP port
+}
 DATABASES = {"default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {

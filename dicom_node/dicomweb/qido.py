@@ -18,12 +18,12 @@ from dicom_node.dicomweb.selection import LAYOUT, parents
 from dicom_node.index.answers import find
 from dicom_node.index.attributes import Level
 from dicom_node.index.query import Query, count, unmatched
+from pacs_common.availability import BEING_REFILLED
 from pacs_common.native_xml import native_xml
 
 MAX_ANSWERS = 5000
 MAX_COUNTED = 10_000  # some milliseconds
 MAX_NAMED = 20
-BEING_REFILLED = "this node replaces a lost one: some of its studies are not back yet"
 XML = "application/dicom+xml"
 FORMS = [*map(Offer, JSON_TYPES), Offer(XML, multipart=True)]
 

@@ -17,6 +17,7 @@
 <data>/chores.lock                                       held by the one process that does chores
 <data>/take-over.json                                    it replaces a lost node, unfilled yet
 <data>/rescue/                                           the sealed emergency account, its sessions
+<data>/cache/                                            what the portal said of API tokens, a minute
 <data>/log/                                              the last lines of the log, for IT
 """
 
@@ -61,6 +62,7 @@ class Layout:
         self.rescue_account = self.rescue / "account.json"
         self.rescue_failures = self.rescue / "failures.json"
         self.rescue_sessions = self.rescue / "sessions"
+        self.cache = data_dir / "cache"
         self.log = data_dir / "log"
 
     def folder(self, hour: str) -> Path:

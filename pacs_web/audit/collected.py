@@ -51,7 +51,7 @@ BEGINNINGS = {  # of kinds of which there are several
     "volume-": Action.ARCHIVE,
     "list-": Action.ARCHIVE,
 }
-_COLUMNS = {"key", "at", "by", "address", "study_uid", "patient_id", "patient_issuer"}
+_COLUMNS = {"key", "at", "by", "address", "study_uid"}
 RESCUE = "rescue"  # who came past us, by a node's emergency account
 FAILURES = ("0xA", "0xC", "0x01")  # PS3.7 C: of the classes of DIMSE statuses, the failures
 
@@ -84,8 +84,6 @@ def _row(source: str, key: str, record: Mapping[str, Any], study_uid: str) -> Au
         action=_action(kind, record),
         result=_result(kind, record),
         study_uid=study_uid,
-        patient_id=str(record.get("patient_id") or ""),
-        patient_issuer=str(record.get("patient_issuer") or ""),
         address=str(record.get("address") or ""),
         agent=f"AE {peer}" if peer else str(record.get("token") or ""),
         source=source,

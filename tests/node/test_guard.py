@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.cache import caches
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_node.api import guard
+from dicom_node.store.layout import Layout
 from pacs_common.tickets import TicketIssuer
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.web_answers import require_problem, whole
@@ -322,9 +326,38 @@ def test_the_portal_is_asked_once_a_minute_for_a_token(people, monkeypatch):
     for _ in range(3):
         by_bearer("secret")
     assert len(people.asked) == 1
-    monkeypatch.setattr("django.core.cache.backends.locmem.time.time", _later(61))
+    monkeypatch.setattr("django.core.cache.backends.filebased.time.time", _later(61))
     by_bearer("secret")
     assert len(people.asked) == 2
+
+
+def test_a_known_token_goes_on_for_a_minute_without_the_portal_and_no_longer(people, monkeypatch):
+    assert by_bearer("secret").status_code == 200
+    config = dataclasses.replace(guard.CONFIG, portal_url="http://127.0.0.1:9")
+    monkeypatch.setattr(guard, "CONFIG", config)
+    assert by_bearer("secret").status_code == 200
+    monkeypatch.setattr("django.core.cache.backends.filebased.time.time", _later(61))
+    assert "does not answer" in require_problem(by_bearer("secret"), 502)
+
+
+def test_all_processes_know_what_the_portal_said(people):
+    """What is remembered lies on the disk, and no token in it."""
+    by_bearer("secret")
+    kept = [*Layout(guard.CONFIG.data_dir).cache.iterdir()]
+    assert len(kept) == 1
+    content = kept[0].read_bytes()
+    assert b"secret" not in content + zlib.decompress(content[content.index(b".") + 1 :])
+
+
+def test_a_disk_that_remembers_nothing_costs_a_question_each_time(people, monkeypatch):
+    monkeypatch.setattr(type(caches["shared"]), "set", _full)
+    for _ in range(2):
+        assert by_bearer("secret").status_code == 200
+    assert len(people.asked) == 2
+
+
+def _full(*args: object, **named: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_inactive_token_is_refused(people):
