@@ -17,7 +17,7 @@
 <data>/chores.lock                                       held by the one process that does chores
 <data>/take-over.json                                    it replaces a lost node, unfilled yet
 <data>/rescue/                                           the sealed emergency account, its sessions
-<data>/cache/                                            what the portal said of API tokens, a minute
+<data>/cache/                                            what the portal said of tokens, a minute
 <data>/log/                                              the last lines of the log, for IT
 """
 
