@@ -22,15 +22,15 @@ def style(request: HttpRequest) -> HttpResponseBase:
 
 
 addresses = [
-    path("rescue/", search.search),
-    path("rescue/login/", login.login),
-    path("rescue/logout/", login.logout),
-    path("rescue/rescue.css", style),
-    path("rescue/studies/<str:study_uid>/", search.study),
-    path(_SERIES, search.series),
+    path("rescue/", search.search, name="rescue"),
+    path("rescue/login/", login.login, name="rescue-login"),
+    path("rescue/logout/", login.logout, name="rescue-logout"),
+    path("rescue/rescue.css", style, name="rescue-style"),
+    path("rescue/studies/<str:study_uid>/", search.study, name="rescue-study"),
+    path(_SERIES, search.series, name="rescue-series"),
     path(f"{_SERIES}thumbnail", looking.thumbnail),
-    path(_IMAGE, looking.image),
-    path(f"{_IMAGE}picture", looking.picture),
+    path(_IMAGE, looking.image, name="rescue-image"),
+    path(f"{_IMAGE}picture", looking.picture, name="rescue-picture"),
     path(f"{_IMAGE}thumbnail", looking.thumbnail),
-    path(f"{_IMAGE}header/", looking.header),
+    path(f"{_IMAGE}header/", looking.header, name="rescue-header"),
 ]

@@ -129,7 +129,7 @@ def _each_page(page: Page) -> Iterator[str]:
     yield "series"
     page.locator(".sheet-image").first.click()
     yield "image"
-    page.locator("a[href='header/']").click()
+    page.locator("a[href$='/header/']").click()
     yield "header"
     page.goto("/rescue/studies/1.2.3/")
     yield "error"

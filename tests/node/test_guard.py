@@ -79,7 +79,9 @@ def _method(route: str) -> str:
     return "POST" if is_post else "GET"
 
 
-GUARDED = [route for route in routes() if route.split()[1] not in OPEN]
+RESCUE = [route for route in routes() if route.split()[1].startswith("rescue/")]
+GUARDED = [r for r in routes() if r not in RESCUE and r.split()[1] not in OPEN]
+NO_SESSION = {"rescue/login/": 200, "rescue/rescue.css": 200, "rescue/logout/": 405}  # by GET
 
 
 KINDS = {  # what reading asks for, and what changing does
@@ -196,6 +198,20 @@ def test_the_right_ticket_is_let_in(stored, ticket, route):
     if "<str:study_uid>" in route:
         bound = call(route, ticket(scope_of(route), study=STUDY))
         assert (bound.status_code, len(whole(bound)) > 0) == (answer.status_code, len(content) > 0)
+
+
+@pytest.mark.parametrize("route", RESCUE)
+def test_no_ticket_and_no_token_opens_the_rescue_page(layout, db, ticket, people, route):
+    """A sealed account and its session alone do: without an account there is nothing."""
+    credentials = [None, "secret", *map(ticket, ("dicomweb", "custody.read", "status"))]
+    for token in credentials:
+        require_problem(call(route, token), 404)
+    layout.rescue.mkdir(exist_ok=True)
+    layout.rescue_account.write_text('{"hash": "none", "made_at": "2026-11-28"}')
+    for token in credentials:
+        answer = call(route, token)
+        assert answer.status_code == NO_SESSION.get(route.split()[1], 302)
+    layout.rescue_account.unlink()
 
 
 @pytest.mark.parametrize("path", sorted(OPEN))
