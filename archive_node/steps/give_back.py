@@ -22,6 +22,7 @@ from archive_node.steps.whereabouts import Place
 from archive_node.steps.work import GaveWay, Work
 from archive_node.vault.base import NeedsOperator, Thawing
 from pacs_common import errors
+from pacs_common.sentences import say
 
 LOOK_EVERY_S = 5.0  # whether somebody waits for the drives
 
@@ -91,8 +92,9 @@ class _Progress:
 
 
 def _told(account: Account) -> str:
-    told = f"{account.studies + account.whole_before} studies are back"
+    back = account.studies + account.whole_before
     if not account.problems:
-        return told
-    first, why = next(iter(account.problems.items()))
-    return f"{told}, {len(account.problems)} are not whole: {first}: {why}"
+        return say("refilled", studies_count=back)
+    uid, why = next(iter(account.problems.items()))
+    missing = len(account.problems)
+    return say("refilled-but", studies_count=back, missing_count=missing, study_uid=uid, why=why)
