@@ -83,6 +83,11 @@ def metrics(request: HttpRequest) -> HttpResponse:
         objects.labels(kind).set(number)
     for use, size in _disk_use().items():
         disk.labels(use.removesuffix("_bytes")).set(size)
+    broken = Gauge(
+        "argens_node_rescue_seal_broken", "The emergency account was used", registry=registry
+    )
+    seal = sealed.seal(Layout(CONFIG.data_dir))
+    broken.set(seal is not None and seal.is_broken)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

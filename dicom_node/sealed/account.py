@@ -98,12 +98,16 @@ def break_seal(layout: Layout) -> Seal:
             kept["opened_at"] = _now()
             with disk_errors():
                 _write(layout, kept)
-    LOG.error("the seal of the emergency account is broken: reseal it", extra=_since(kept))
+    tell(layout)
     return Seal(kept["made_at"], kept["opened_at"])
 
 
-def _since(kept: dict[str, Any]) -> dict[str, Any]:
-    return {"opened_at": kept["opened_at"]}
+def tell(layout: Layout) -> None:
+    """Log a broken seal as an error: at each use, and at each start until it is resealed."""
+    known = seal(layout)
+    if known is not None and known.is_broken:
+        about = {"opened_at": known.opened_at}
+        LOG.error("the seal of the emergency account is broken: reseal it", extra=about)
 
 
 def _plain(typed: str) -> str:

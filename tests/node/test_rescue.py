@@ -143,14 +143,22 @@ def test_breaking_the_seal_is_told_until_it_is_resealed(envelope, db, ticket, la
         return Client().get("/api/node", headers=headers).json()["rescue"]
 
     assert told()["opened_at"] is None
+    assert b"argens_node_rescue_seal_broken 0.0" in Client().get("/metrics").content
     log_in(envelope)
+    assert b"argens_node_rescue_seal_broken 1.0" in Client().get("/metrics").content
     opened_at = told()["opened_at"]
     assert opened_at is not None
     assert any("seal" in one.message and one.levelname == "ERROR" for one in caplog.records)
     log_in(envelope)
     assert told()["opened_at"] == opened_at  # the first time stands
+    caplog.clear()
+    account.tell(layout)  # as at each start
+    assert [one.levelname for one in caplog.records] == ["ERROR"]
     account.make(layout, reseal=True)
     assert told()["opened_at"] is None
+    caplog.clear()
+    account.tell(layout)
+    assert not caplog.records
 
 
 def test_resealing_ends_what_the_old_passphrase_opened(inside, envelope, layout):
