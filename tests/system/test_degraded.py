@@ -121,7 +121,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         archive = roles.archive(folder, nodes, PACS_BROKER_URL=redis.url, PACS_PRIORS="0")
         away = {"PACS_OPENID_ISSUER": "http://127.0.0.1:9", "PACS_OPENID_CLIENT_ID": "argens",
                 "PACS_OPENID_CLIENT_SECRET": "s" * 20, "PACS_OPENID_NAME": "CHI login",
-                "PACS_AUDIT_COLLECT_S": "1"}  # fmt: skip
+                "PACS_AUDIT_COLLECT_S": "1", "PACS_CACHE_URL": redis.url}  # fmt: skip
         portal = roles.portal(folder, nodes, archive.url, **away)
         for node in nodes.values():
             node.env["PACS_PORTAL_URL"] = portal.url
@@ -184,7 +184,8 @@ def _rescued(node: roles.Role, envelope: str) -> None:
         assert browser.get(f"/rescue/studies/{SECOND}/").status_code == 200
 
 
-def test_the_portal_goes_on_without_archive_openid_and_a_node(hospital: Hospital):
+def test_the_portal_goes_on_without_archive_cache_openid_and_a_node(hospital: Hospital):
+    hospital.redis.kill()
     with down(hospital.archive, hospital.rf):
         with hospital.person("clinician") as clinician, hospital.person("archivist") as operator:
             search = _fill(clinician, "/")
@@ -205,6 +206,7 @@ def test_the_portal_goes_on_without_archive_openid_and_a_node(hospital: Hospital
             away = stranger.get("/login/openid/")
             assert (away.status_code, "CHI login does not answer" in away.text) == (502, True)
             assert 'name="password"' in away.text
+        hospital.redis.start()
 
 
 def test_the_archive_goes_on_with_a_node_down_and_without_the_portal(hospital: Hospital):
