@@ -64,6 +64,7 @@ def page(*methods: str, is_open: bool = False) -> Callable[[View], View]:
         def opened(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             if account.seal(LAYOUT) is None:
                 raise NotFound("there is nothing at this address")
+            _believe_tls(request)
             language = translation.get_language_from_request(request)
             with translation.override(language):
                 if request.method not in methods:
@@ -129,6 +130,12 @@ def address_of(request: HttpRequest) -> str:
 def stale_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form whose proof of origin is missing or old."""
     return shown(request, "error.html", {"stale": True}, 403)
+
+
+def _believe_tls(request: HttpRequest) -> None:
+    """Take a proxy's word that the browser came by TLS: it makes cookies and forms stricter."""
+    if request.headers.get("X-Forwarded-Proto") == "https":
+        request.environ["wsgi.url_scheme"] = "https"
 
 
 def _behind_a_session(view: View, is_open: bool) -> View:

@@ -63,7 +63,7 @@ def _opened(request: HttpRequest, person: str, reason: str) -> HttpResponse:
         path=PATH,
         httponly=True,
         samesite="Strict",
-        secure=_is_https(request),
+        secure=request.is_secure(),
     )
     return answer
 
@@ -76,8 +76,3 @@ def _form(request: HttpRequest, why: str = "", status: int = 200) -> HttpRespons
 
 def _line(text: str) -> str:
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:MOST_CHARS]
-
-
-def _is_https(request: HttpRequest) -> bool:
-    """Whether the browser came by TLS; a proxy's word can only make the cookie stricter."""
-    return request.is_secure() or request.headers.get("X-Forwarded-Proto") == "https"

@@ -224,6 +224,16 @@ def test_the_right_passphrase_lets_in_by_a_strict_cookie(envelope, db):
     assert (opened["by"], opened["person"], opened["reason"]) == ("rescue", *WHO.values())
 
 
+@pytest.mark.parametrize(("origin", "status"), [("testserver", 302), ("elsewhere.test", 403)])
+def test_behind_a_proxy_with_tls_forms_and_cookies_are_those_of_https(envelope, db, origin, status):
+    told = {"Host": "testserver", "X-Forwarded-Proto": "https"}
+    browser = Client(enforce_csrf_checks=True, headers=told | {"Origin": f"https://{origin}"})
+    answer = log_in(envelope, browser)[1]
+    assert answer.status_code == status
+    if status == 302:
+        assert browser.cookies["argens_rescue"]["secure"] is True
+
+
 def test_leaving_ends_the_session(inside):
     token = inside.cookies["argens_rescue_csrf"].value
     key = inside.cookies["argens_rescue"].value
