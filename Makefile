@@ -55,7 +55,7 @@ bench-archive: venv-dev ## measure copy and proof beside tar, a recall among 1,0
 screenshots: venv-dev ## photograph every page: French and English, light and dark, desk and phone
 	@$(VENV_PYTHON) -m tests.support.screenshots
 
-messages: venv-dev ## collect the portal's texts and compile its French catalogue (needs gettext)
+messages: venv-dev ## collect the texts of portal and node, compile their French catalogues (needs gettext)
 	@$(VENV_PYTHON) -m tests.support.catalogue
 
 lock: venv-dev ## pin every library with its hashes from pyproject.toml

@@ -22,7 +22,17 @@ MIDDLEWARE = [
     "dicom_node.api.answers.FinishAnswers",
     "dicom_node.api.guard.TranslateErrors",
 ]
-TEMPLATES: list[dict[str, object]] = []
+TEMPLATES = [
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+]  # of the rescue page alone
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+CSRF_COOKIE_NAME = "argens_rescue_csrf"
+CSRF_COOKIE_PATH = "/rescue/"
+CSRF_COOKIE_AGE = None  # the browser's session
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "dicom_node.rescue.door.stale_form"
 APPEND_SLASH = False
 SILENCED_SYSTEM_CHECKS = [  # no pages and no cookies: nothing to frame or to forge
     *("security.W001", "security.W002", "security.W003"),
@@ -45,6 +55,14 @@ CORS_EXPOSE_HEADERS = [
     *("X-Picture-Source", "X-Picture-State", "X-Picture-Window"),
 ]
 
+_CACHES = "django.core.cache.backends"
+CACHES = {
+    "default": {"BACKEND": f"{_CACHES}.locmem.LocMemCache"},
+    "shared": {
+        "BACKEND": f"{_CACHES}.filebased.FileBasedCache",
+        "LOCATION": str(Layout(CONFIG.data_dir).cache),
+    },  # by all processes of the HTTP port
+}
 DATABASES = {"default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {

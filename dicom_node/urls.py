@@ -35,6 +35,7 @@ from dicom_node.dicomweb import (
     wado_uri,
 )
 from dicom_node.dicomweb.methods import by_method
+from dicom_node.rescue.addresses import addresses as rescue
 
 STUDY = "dicom-web/studies/<str:study_uid>"
 SERIES = f"{STUDY}/series/<str:series_uid>"
@@ -68,6 +69,7 @@ urlpatterns = [
     path("api/custody/restore/<str:study_uid>/journal", restoring.records),
     path("api/custody/restore/<str:study_uid>/<str:sop_uid>", restoring.instance),
     path("api/custody/restore/<str:study_uid>/quarantine/<str:sop_uid>", restoring.quarantined),
+    path("api/custody/take-over/<str:take_over_id>/end", restoring.end_take_over),
     path("api/custody/quarantine/<str:sop_uid>/<str:digest>", custody.quarantined),
     path("api/custody/studies/<str:study_uid>/files", files.files),
     path("api/custody/evictions", custody.evictions),
@@ -135,6 +137,7 @@ urlpatterns = [
         path(f"{address}/pixeldata", by_method(GET=bulkdata.pixels))
         for address in (STUDY, SERIES, INSTANCE)
     ),
+    *rescue,
 ]
 
 handler400 = "dicom_node.api.guard.bad_request"

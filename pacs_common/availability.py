@@ -15,6 +15,8 @@ class Availability(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
 
 
+# what a node warns of (QIDO-RS, 299) until the archive has given back what it stands in for
+BEING_REFILLED = "this node replaces a lost one: some of its studies are not back yet"
 _ORDER = list(Availability)
 
 

@@ -81,6 +81,9 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
         "window-unknown": "there is no window {window}",
         "request-unknown": "there is no request {request}",
         "request-ended": "request {request} was ended by {person}",
+        "refilled": "{studies_count} studies are back",
+        "refilled-but": "{studies_count} studies are back, {missing_count} are not whole: "
+        "{study_uid}: {why}",
         "node-unknown": "no node is called '{name}' here",
         "volume-unknown": "{vault} has no volume {volume}",
         "volume-in-state": "volume {volume} is {volume_state}: {volume_act} is not possible",

@@ -22,6 +22,7 @@ from pacs_common.uids import Uid
 
 OPEN = "open"  # all states of a job that has not ended
 OF_VOLUMES = (Job.Kind.SCRUB, Job.Kind.EVACUATE)
+OF_NODES = (Job.Kind.RESTORE,)
 _WAKING = {"retry", "resume", "now", "priority"}
 _NAME = 32
 
@@ -118,6 +119,9 @@ def _ask(ticket: Ticket, wanted: dict[str, Any]) -> JsonResponse:
         ticket.require("archive.operate")
         vault, label = str(wanted.get("vault")), str(wanted.get("volume"))
         return JsonResponse({"job": as_json(for_volume(kind, vault, label, by))}, status=202)
+    if kind in OF_NODES:
+        ticket.require("archive.operate")
+        return JsonResponse({"job": as_json(_for_node(kind, _node(wanted), by))}, status=202)
     return JsonResponse({"job": as_json(_for_study(ticket, kind, wanted, by))}, status=202)
 
 
@@ -132,10 +136,23 @@ def for_volume(kind: str, vault: str, label: str, by: str) -> Job:
     return made
 
 
-def _for_study(ticket: Ticket, kind: str, wanted: dict[str, Any], by: str) -> Job:
-    node, vault = str(wanted.get("node")), wanted.get("vault") or ""
+def _for_node(kind: str, node: str, by: str) -> Job:
+    with transaction.atomic():
+        made, new = dispatch.request_for_node(kind, node, by)
+        trail.note("asked", by, job=made.id, operation=kind, node=node, new=new)
+    return made
+
+
+def _node(wanted: dict[str, Any]) -> str:
+    """Return the node that is named; raises BadInput where there is none of that name."""
+    node = str(wanted.get("node"))
     if node not in names():
         raise errors.BadInput(say("node-unknown", name=node[:40]))
+    return node
+
+
+def _for_study(ticket: Ticket, kind: str, wanted: dict[str, Any], by: str) -> Job:
+    node, vault = _node(wanted), wanted.get("vault") or ""
     if vault and (kind != Job.Kind.COPY or vault not in library.specs()):
         raise errors.BadInput("vault names a vault of this archive, of a copy alone")
     study_uid = Uid.parse(wanted.get("study_uid"), "study_uid")

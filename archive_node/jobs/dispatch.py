@@ -19,6 +19,7 @@ LOG = logging.getLogger(__name__)
 PRIORITIES = {
     Job.Kind.RECALL: 30,  # somebody waits for it
     Job.Kind.EVICT: 20,  # a full disk refuses images
+    Job.Kind.RESTORE: 15,  # what it brings back is found by nobody until then
     Job.Kind.COPY: 10,
     Job.Kind.EVACUATE: 5,
     Job.Kind.SCRUB: 0,
@@ -49,6 +50,11 @@ def request(
 def request_for_volume(kind: str, vault: str, volume: str, requested_by: str) -> tuple[Job, bool]:
     """Return the open job of this kind for this volume, and whether it was made just now."""
     return _opened({"kind": kind, "vault": vault, "volume": volume}, requested_by, PRIORITIES[kind])
+
+
+def request_for_node(kind: str, node: str, requested_by: str) -> tuple[Job, bool]:
+    """Return the open job of this kind for all of a node, and whether it was made just now."""
+    return _opened({"kind": kind, "node": node, "study_uid": ""}, requested_by, PRIORITIES[kind])
 
 
 def _opened(wanted: dict[str, str], requested_by: str, priority: int) -> tuple[Job, bool]:

@@ -20,6 +20,7 @@ from archive_node.jobs.turns import claim_next
 from archive_node.models import Job
 from archive_node.steps import staging
 from archive_node.steps.evacuate import evacuate
+from archive_node.steps.give_back import give_back
 from archive_node.steps.migrate import migrate
 from archive_node.steps.purge import purge
 from archive_node.steps.recall import recall
@@ -49,6 +50,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     Job.Kind.RECALL: (_recall,),
     Job.Kind.SCRUB: (lambda lease: scrub(lease, _repair),),
     Job.Kind.EVACUATE: (lambda lease: evacuate(lease, _repair),),
+    Job.Kind.RESTORE: (give_back,),
 }
 
 

@@ -22,7 +22,7 @@ from archive_node.jobs.states import Lease, State, claim
 from archive_node.models import Job, KnownVault
 
 ORDER = ("-urgent", "-priority", "due_at", "id")
-BACKGROUND = frozenset({Job.Kind.COPY, Job.Kind.SCRUB, Job.Kind.EVACUATE})
+BACKGROUND = frozenset({Job.Kind.COPY, Job.Kind.SCRUB, Job.Kind.EVACUATE, Job.Kind.RESTORE})
 _LOCK = 0x415247544E  # "ARGTN"
 _LEFT_BEHIND = 50
 

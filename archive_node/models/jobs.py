@@ -8,7 +8,7 @@ from django.utils import timezone
 
 
 class Job(models.Model):
-    """One piece of work: for one study of one node, or for one volume of one vault."""
+    """One piece of work: for one study of one node, for one volume of one vault, or one node."""
 
     class Kind(models.TextChoices):
         COPY = "copy"
@@ -16,6 +16,7 @@ class Job(models.Model):
         RECALL = "recall"
         SCRUB = "scrub"
         EVACUATE = "evacuate"
+        RESTORE = "restore"
 
     class State(models.TextChoices):
         QUEUED = "queued"

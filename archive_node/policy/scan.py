@@ -21,6 +21,7 @@ from archive_node.policy import (
     priors,
     reading,
     relief,
+    replaced,
     selection,
     watch,
 )  # fmt: skip
@@ -61,6 +62,7 @@ def scan_node(name: str, now: datetime) -> None:
     told = client.status()  # after the facts, so that nothing is evicted twice over
     disk, arrivals = told["disk"], told.get("arrivals") or {}
     forecast.note_day(name, disk, now)
+    replaced.refill_where_wanted(name, told, now)
     apply_rules(name, disk, arrivals, now)
     moves.wake(waits_for_node(name))
     _note(name, reachable=True, error="", disk=disk, studies=forecast.studies_of(name),

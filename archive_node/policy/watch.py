@@ -26,7 +26,9 @@ FILLING, SILENT, VAULT, NO_COPY, FAILED, BEHIND = (
     "copies-behind",
 )  # fmt: skip
 FAILED_FOR = timedelta(days=1)  # a failure that nobody tried again is news for so long
-_MISSED = (Job.Kind.COPY, Job.Kind.RECALL, Job.Kind.SCRUB, Job.Kind.EVACUATE)
+_MISSED = (
+    Job.Kind.COPY, Job.Kind.RECALL, Job.Kind.SCRUB, Job.Kind.EVACUATE, Job.Kind.RESTORE,
+)  # fmt: skip
 
 
 def watch_disk(node: str, disk: dict[str, Any], policy: Policy, now: datetime) -> None:

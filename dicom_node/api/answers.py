@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
 from pacs_common.stored_content import security_policy
 
+POLICY = "Content-Security-Policy"
 PROBLEM = "application/problem+json"
 _DJANGOS_OWN = "text/html"  # what a view of ours refuses says why: readiness, what was not stored
 View = Callable[[HttpRequest], HttpResponseBase]
@@ -29,7 +30,7 @@ class FinishAnswers:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request."""
         answer = self._get_response(request)
-        if answer.status_code >= 400 and answer.get("Content-Type", "").startswith(_DJANGOS_OWN):
+        if answer.status_code >= 400 and _is_djangos_own(answer):
             answer = _explained(answer)
         if request.META.get("REQUEST_METHOD") == "HEAD":
             _empty(answer)
@@ -38,9 +39,14 @@ class FinishAnswers:
 
 
 def harmless(answer: HttpResponseBase) -> None:
-    """Tell browsers to run and load nothing of an answer."""
-    answer["Content-Security-Policy"] = security_policy(answer.get("Content-Type", ""))
+    """Tell browsers to run and load nothing of an answer; a page of ours has its own policy."""
+    if POLICY not in answer:
+        answer[POLICY] = security_policy(answer.get("Content-Type", ""))
     answer["X-Content-Type-Options"] = "nosniff"
+
+
+def _is_djangos_own(answer: HttpResponseBase) -> bool:
+    return answer.get("Content-Type", "").startswith(_DJANGOS_OWN) and POLICY not in answer
 
 
 def _explained(answer: HttpResponseBase) -> JsonResponse:

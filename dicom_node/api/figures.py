@@ -17,6 +17,7 @@ from dicom_node import measures, peers
 from dicom_node.api import chores, dicom_tls, forwarding, health
 from dicom_node.arrivals import rate
 from dicom_node.config import CONFIG
+from dicom_node.sealed import account as sealed
 from dicom_node.store import chores_lock
 from dicom_node.store.layout import Layout
 from pacs_common import VERSION
@@ -43,6 +44,7 @@ class Figures:
         yield _one("argens_node_info", "Version.", 1, version=VERSION)
         yield from kept_backups.gauges(CONFIG.data_dir)
         yield from _certificate()
+        yield _seal_broken()
         yield _one("argens_node_chores_running", "Whether the chores' process lives.", _chores())
         index_answers = True
         for family in (_objects, _disk, _queues, _problems):
@@ -105,6 +107,12 @@ def _certificate() -> Iterator[GaugeMetricFamily]:
         ends_at = datetime.fromisoformat(shown["not_after"]).timestamp()
         told = "When the certificate of DICOM over TLS ends."
         yield _one("argens_node_certificate_end_timestamp_seconds", told, ends_at)
+
+
+def _seal_broken() -> GaugeMetricFamily:
+    seal = sealed.seal(Layout(CONFIG.data_dir))
+    told = "Whether the emergency account was used since it was sealed."
+    return _one("argens_node_rescue_seal_broken", told, seal is not None and seal.is_broken)
 
 
 def _chores() -> bool:

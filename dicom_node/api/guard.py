@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from dicom_node.api.reads import note_read
@@ -176,10 +176,14 @@ def _person(token: str) -> Ticket:
     if not CONFIG.portal_url or not token:
         raise NotAuthenticated("a ticket or an API token is needed")
     key = f"token:{uuid.uuid5(uuid.NAMESPACE_OID, token)}"
-    answer = cache.get(key)
+    known = caches["shared"]  # by all processes: else it were chance who still knows a token
+    answer = known.get(key)
     if answer is None:
         answer = _introspected(token)
-        cache.set(key, answer, TOKEN_KNOWN_S)
+        try:
+            known.set(key, answer, TOKEN_KNOWN_S)
+        except OSError as error:  # a full disk: the portal is asked each time
+            LOG.warning("a token is not remembered: %s", error.strerror)
     if not answer.get("active"):
         raise NotAuthenticated("this API token is not valid")
     return Ticket(

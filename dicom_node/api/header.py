@@ -39,6 +39,11 @@ _SHOWN_BYTES = 64
 @allowed("dicomweb")
 def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
     """Answer the elements of an instance, online or not."""
+    return JsonResponse(described(sop_uid))
+
+
+def described(sop_uid: str) -> dict[str, Any]:
+    """Return an instance's header as it is answered; raises NotFound, or Damaged."""
     found = (
         Instance.objects.filter(uid=Uid.parse(sop_uid, "SOPInstanceUID"))
         .select_related("series__study")
@@ -50,15 +55,13 @@ def header(request: HttpRequest, sop_uid: str) -> JsonResponse:
         path = LAYOUT.object(found.hour, found.uid)
         require_intact(path, found.received_sha256, found.verified)
     ds = object_or_stub(LAYOUT, found)
-    return JsonResponse(
-        {
-            "study_uid": found.series.study.uid,
-            "series_uid": found.series.uid,
-            "sop_instance_uid": found.uid,
-            "transfer_syntax": UID(found.transfer_syntax).name,
-            "elements": [*elements(ds.file_meta), *elements(ds)],
-        }
-    )
+    return {
+        "study_uid": found.series.study.uid,
+        "series_uid": found.series.uid,
+        "sop_instance_uid": found.uid,
+        "transfer_syntax": UID(found.transfer_syntax).name,
+        "elements": [*elements(ds.file_meta), *elements(ds)],
+    }
 
 
 def elements(ds: Dataset) -> list[dict[str, Any]]:

@@ -18,8 +18,10 @@ from dicom_node.api.guard import allowed
 from dicom_node.arrivals import rate
 from dicom_node.commitment.single_copies import SingleCopies
 from dicom_node.config import CONFIG
+from dicom_node.custody import replacing
 from dicom_node.models import Instance, NonPatientObject, Quarantined, Series, Study
 from dicom_node.prepared import saving
+from dicom_node.sealed import account as sealed
 from dicom_node.store.blobs import require_space
 from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
@@ -63,6 +65,8 @@ def account(request: HttpRequest) -> JsonResponse:
             "arrivals": rate.account(),
             "single_copy_studies": SINGLE.count(),
             "renditions": saving.account(),
+            "rescue": _rescue(),
+            "take_over": replacing.under_way(Layout(CONFIG.data_dir)),
             "problems": [*filter(None, [peers.current().problem]), *forwarding.problems()],
         }
     )
@@ -84,6 +88,12 @@ def counts() -> dict[str, int]:
         "damaged": sum(model._base_manager.filter(damaged=True).count() for model in kinds),
         "non_patient": NonPatientObject.objects.count(),
     }
+
+
+def _rescue() -> dict[str, Any] | None:
+    """Return the state of the emergency account's seal, None where there is no account."""
+    seal = sealed.seal(Layout(CONFIG.data_dir))
+    return {"made_at": seal.made_at, "opened_at": seal.opened_at} if seal else None
 
 
 def disk_use() -> dict[str, Any]:

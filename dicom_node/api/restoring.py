@@ -14,7 +14,7 @@ from dicom_node import measures
 from dicom_node.api.bodies import body_of
 from dicom_node.api.guard import allowed
 from dicom_node.config import CONFIG
-from dicom_node.custody import restore_quarantined
+from dicom_node.custody import replacing, restore_quarantined
 from dicom_node.custody.given import Given
 from dicom_node.custody.restore import restore
 from dicom_node.custody.restore_quarantined import Why
@@ -122,3 +122,15 @@ def _copies(text: str | None) -> list[dict[str, Any]] | None:
     if not any(copy.get("verified_at") for copy in copies):
         raise BadInput("X-Evicted-To names no verified copy")
     return copies
+
+
+@csrf_exempt
+@require_POST
+@allowed("custody.restore")
+def end_take_over(request: HttpRequest, take_over_id: str) -> JsonResponse:
+    """Take the archive's word that this node, in the place of a lost one, lacks nothing more."""
+    missing = body_of(request).get("missing", 0)
+    if not isinstance(missing, int) or isinstance(missing, bool) or missing < 0:
+        raise BadInput("missing is not a number of studies")
+    ended = replacing.end(LAYOUT, take_over_id, missing, request.ticket.subject)
+    return JsonResponse({"ended": ended})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dicom_node.config.associations import Associations, read_associations
 from dicom_node.config.node import Node, read_node
 from dicom_node.config.renditions import Keeping, Renditions, read_renditions
+from dicom_node.config.rescue import Rescue, read_rescue
 from dicom_node.config.storage import Storage, read_storage
 from dicom_node.config.storing import Storing, read_storing
 from dicom_node.config.transfers import Transfers, read_transfers
@@ -18,7 +19,7 @@ __all__ = ["CONFIG", "ENV", "Keeping", "NodeConfig", "Peer", "read"]
 
 
 @dataclass(frozen=True)
-class NodeConfig(Web, Renditions, Storing, Transfers, Storage, Associations, Node):
+class NodeConfig(Rescue, Web, Renditions, Storing, Transfers, Storage, Associations, Node):
     """Everything that a node is told; sizes in bytes, times in seconds."""
 
 
@@ -33,6 +34,7 @@ def read(env: Env) -> NodeConfig:
         **vars(read_renditions(env)),
         **vars(read_transfers(env)),
         **vars(read_web(env)),
+        **vars(read_rescue(env)),
     )
 
 

@@ -10,13 +10,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dicom_node.api.guard import allowed
+from dicom_node.custody import replacing
 from dicom_node.dicomweb import multipart, search_request
 from dicom_node.dicomweb.accept import JSON_TYPES, Offer, best
 from dicom_node.dicomweb.search_answers import Writer
-from dicom_node.dicomweb.selection import parents
+from dicom_node.dicomweb.selection import LAYOUT, parents
 from dicom_node.index.answers import find
 from dicom_node.index.attributes import Level
 from dicom_node.index.query import Query, count, unmatched
+from pacs_common.availability import BEING_REFILLED
 from pacs_common.native_xml import native_xml
 
 MAX_ANSWERS = 5000
@@ -64,6 +66,8 @@ def _search(request: HttpRequest, level: Level, above: Mapping[str, str]) -> Htt
     warnings = _ignored(unmatched(query), asked.not_held(level))
     if is_cut and size == MAX_ANSWERS and asked.limit != size:
         warnings.append(_left(total, query.offset + size))
+    if replacing.under_way(LAYOUT) is not None:
+        warnings.append(BEING_REFILLED)
     if warnings:
         answer["Warning"] = ", ".join(f'299 argens "{text}"' for text in warnings)
     return answer

@@ -28,9 +28,7 @@ MAX_FRAMES = 1000  # of one answer
 _FORMATS = {media_type: format_ for format_, media_type in MEDIA_TYPES.items()}
 
 
-@require_GET
-@allowed("dicomweb")
-def picture(
+def draw(
     request: HttpRequest,
     study_uid: str,
     series_uid: str = "",
@@ -62,9 +60,7 @@ def picture(
     return multipart.response(choice.media_type, _parts(wanted))
 
 
-@require_GET
-@allowed("dicomweb")
-def small_picture(
+def draw_small(
     request: HttpRequest,
     study_uid: str,
     series_uid: str = "",
@@ -86,6 +82,10 @@ def small_picture(
         raise CannotRender("this object is a document or a film: it has no thumbnail")
     size = size or (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return _one(request, thumbnail_wanted(target.instance, target.number, size, target.state))
+
+
+picture = require_GET(allowed("dicomweb")(draw))
+small_picture = require_GET(allowed("dicomweb")(draw_small))
 
 
 def _moves(found: list[Target]) -> bool:

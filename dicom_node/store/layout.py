@@ -16,6 +16,9 @@
 <data>/routed-until                                      arrivals before it have met the rules
 <data>/chores.lock                                       held by the one process that does chores
 <data>/measures/                                         what its processes count, for /metrics
+<data>/take-over.json                                    it replaces a lost node, unfilled yet
+<data>/rescue/                                           the sealed emergency account, its sessions
+<data>/cache/                                            what the portal said of tokens, a minute
 <data>/log/                                              the last lines of the log, for IT
 """
 
@@ -56,6 +59,12 @@ class Layout:
         self.routed_until = data_dir / "routed-until"
         self.chores_lock = data_dir / "chores.lock"
         self.measures = data_dir / "measures"
+        self.take_over = data_dir / "take-over.json"
+        self.rescue = data_dir / "rescue"
+        self.rescue_account = self.rescue / "account.json"
+        self.rescue_failures = self.rescue / "failures.json"
+        self.rescue_sessions = self.rescue / "sessions"
+        self.cache = data_dir / "cache"
         self.log = data_dir / "log"
 
     def folder(self, hour: str) -> Path:

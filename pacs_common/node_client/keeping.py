@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from pacs_common.http import Received
 from pacs_common.node_client.connection import NodeConnection
@@ -75,6 +76,18 @@ class Keeping(NodeConnection):
             f"{_restored(study_uid)}/journal",
             body={"records": [dict(one) for one in records], "revision": revision},
             token=self._ticket("custody.restore", study=study_uid),
+        )
+
+    def end_take_over(self, take_over_id: str, missing: int) -> dict[str, Any]:
+        """Tell a node that took the place of a lost one that it has all that there is again.
+
+        `missing` counts the studies of which no good copy could be read. Once is enough.
+        """
+        return self.http.json(
+            "POST",
+            f"/api/custody/take-over/{quote(take_over_id, safe='')}/end",
+            body={"missing": missing},
+            token=self._ticket("custody.restore"),
         )
 
     def restore_quarantined(

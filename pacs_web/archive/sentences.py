@@ -88,6 +88,16 @@ SENTENCES: Mapping[str, Any] = {
     "window-unknown": _("There is no window %(window)s."),
     "request-unknown": _("There is no request %(request)s."),
     "request-ended": _("Request %(request)s was ended by %(person)s."),
+    "refilled": ngettext_lazy(
+        "%(studies_count)s exam is back.", "%(studies_count)s exams are back.", "studies_count"
+    ),
+    "refilled-but": ngettext_lazy(
+        "%(studies_count)s exam is back; not whole: %(missing_count)s, of them %(study_uid)s: "
+        "%(why)s",
+        "%(studies_count)s exams are back; not whole: %(missing_count)s, of them %(study_uid)s: "
+        "%(why)s",
+        "studies_count",
+    ),
     "node-unknown": _("The archive knows no server “%(name)s”."),
     "volume-unknown": _("%(vault)s has no volume %(volume)s."),
     "volume-in-state": _("Volume %(volume)s (%(volume_state)s): “%(volume_act)s” is impossible."),

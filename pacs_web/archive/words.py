@@ -17,6 +17,7 @@ JOB_KINDS: Words = {
     "recall": _("Bring back"),
     "scrub": _("Check a volume"),
     "evacuate": _("Evacuate a volume"),
+    "restore": _("Refill a server"),
 }
 JOB_STATES: Words = {
     "queued": _("in the queue"),

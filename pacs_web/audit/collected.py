@@ -26,6 +26,10 @@ ACTIONS = {
     "restored": Action.ARCHIVE,
     "journal-restored": Action.ARCHIVE,
     "quarantine-restored": Action.ARCHIVE,
+    "refilled": Action.ARCHIVE,
+    "rescue-opened": Action.GLASS,
+    "rescue-refused": Action.LOGIN_FAILED,
+    "rescue-left": Action.LOGOUT,
     "refused": Action.REFUSED,
     "associated": Action.CONNECT,
     "ended": Action.CONNECT,
@@ -39,6 +43,7 @@ ACTIONS = {
     "alarm-seen": Action.ARCHIVE,
     "policy-set": Action.CONFIGURE,
 }
+ON_RESCUE_PAGES = {"exam": Action.STUDY, "images": Action.IMAGES, "header": Action.HEADER}
 ON_A_JOB = {"asked", "retried", "paused", "resumed", "cancelled", "hastened", "reprioritised"}
 BEGINNINGS = {  # of kinds of which there are several
     "peer-": Action.CONFIGURE,
@@ -48,6 +53,7 @@ BEGINNINGS = {  # of kinds of which there are several
     "list-": Action.ARCHIVE,
 }
 _COLUMNS = {"key", "at", "by", "address", "study_uid"}
+RESCUE = "rescue"  # who came past us, by a node's emergency account
 FAILURES = ("0xA", "0xC", "0x01")  # PS3.7 C: of the classes of DIMSE statuses, the failures
 
 
@@ -90,6 +96,8 @@ def _row(source: str, key: str, record: Mapping[str, Any], study_uid: str) -> Au
 def _action(kind: str, record: Mapping[str, Any]) -> Action:
     if kind == "rejected":  # an exam by a note, or a caller at the door
         return Action.REJECT if "note_uid" in record else Action.REFUSED
+    if kind == "read" and record.get("by") == RESCUE:
+        return ON_RESCUE_PAGES.get(str(record.get("scope")), Action.STUDY)
     if kind in ON_A_JOB and "job" in record:
         return Action.ARCHIVE_JOB
     begun = (action for start, action in BEGINNINGS.items() if kind.startswith(start))
@@ -97,7 +105,7 @@ def _action(kind: str, record: Mapping[str, Any]) -> Action:
 
 
 def _result(kind: str, record: Mapping[str, Any]) -> Result:
-    if kind == "refused" or (kind == "rejected" and "note_uid" not in record):
+    if kind in {"refused", "rescue-refused"} or (kind == "rejected" and "note_uid" not in record):
         return Result.REFUSED
     broken = (
         kind in {"job-failed", "unreadable"}

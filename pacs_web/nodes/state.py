@@ -54,6 +54,16 @@ class ServerCard:
         return datetime.fromisoformat(given) if given else None
 
     @property
+    def seal_broken_at(self) -> datetime | None:
+        """When the seal of the node's emergency account was broken; None where it is whole."""
+        return _moment(self.state.get("rescue"), "opened_at")
+
+    @property
+    def refilled_since(self) -> datetime | None:
+        """Since when it stands in for a lost server, whose exams are not all back yet."""
+        return _moment(self.state.get("take_over"), "began_at")
+
+    @property
     def used_share(self) -> float:
         """How much of the disk is in use, 0.0 to 1.0."""
         total = self._disk("total_bytes")
@@ -125,6 +135,13 @@ class ServerCard:
 
     def _disk(self, name: str) -> int:
         return int((self.state.get("disk") or {}).get(name) or 0)
+
+
+def _moment(told: Any, name: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(told[name])
+    except (TypeError, LookupError, ValueError):  # not told, or no moment
+        return None
 
 
 def server_cards(nodes: Iterable[Node], gathered: Gathered[dict[str, Any]]) -> list[ServerCard]:

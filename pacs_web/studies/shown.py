@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from pacs_common.availability import BEING_REFILLED
 from pacs_web.federation.fan_out import Failure
 from pacs_web.federation.listing import FOREIGN_LIMIT, Page
 from pacs_web.federation.search import studies_of
@@ -27,7 +28,10 @@ class Chip:
 
 @dataclass(frozen=True)
 class Shown:
-    """Exams, who did not answer, whose answer was cut, and the addresses of this page's next."""
+    """Exams, who did not answer, whose answer was cut, and the addresses of this page's next.
+
+    `refilled` are servers that stand in for lost ones, whose exams are not all back yet.
+    """
 
     studies: list[Study]
     failures: list[Failure]
@@ -35,6 +39,7 @@ class Shown:
     more: str = ""
     first: bool = True
     limit: int = FOREIGN_LIMIT
+    refilled: list[str] = field(default_factory=list)
 
 
 def shown(page: Page, search_id: str, *, first: bool = True) -> Shown:
@@ -43,7 +48,9 @@ def shown(page: Page, search_id: str, *, first: bool = True) -> Shown:
     if page.following is not None:
         where = {"search": search_id, "page": page.following.token(search_id)}
         more = f"{reverse('search')}?{urlencode(where)}"
-    return Shown(studies_of(page.rows), page.failures, page.cut, more, first)
+    refilled = [name for name, told in page.warnings.items() if BEING_REFILLED in told]
+    exams = studies_of(page.rows)
+    return Shown(exams, page.failures, page.cut, more, first, refilled=refilled)
 
 
 def chips(names: Iterable[str], page: Page | None, size: int) -> list[Chip]:

@@ -144,6 +144,8 @@ class NodeStandIn:
         self.in_use: set[str] = set()
         self.receipts: dict[str, str] = {}
         self.disk = {"total_bytes": 1000, "free_bytes": 900, "stored_bytes": 0, "reserve_bytes": 0}
+        self.take_over: dict[str, str] | None = None
+        self.missing: int | None = None  # what the archive told when it had refilled the node
         self.space_bytes = 1 << 40
         self.reserved: dict[str, int] = {}
         self.calls: list[str] = []
@@ -367,7 +369,8 @@ class Handler(BaseHTTPRequestHandler):
         match parts:
             case ["api", "node"]:
                 ticket.require("status")
-                return 200, {"name": self.node.name, "disk": self.node.disk}
+                told = {"name": self.node.name, "disk": self.node.disk}
+                return 200, told | {"take_over": self.node.take_over}
             case ["api", "custody", "studies"]:
                 ticket.require("custody.read")
                 return 200, self._page(query)
@@ -436,6 +439,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _post(self, ticket: Ticket, parts: list[str], query: Any) -> Any:
         plan = json.loads(self.content)
+        if parts[2] == "take-over":
+            ticket.require("custody.restore")
+            self.node.missing, self.node.take_over = plan["missing"], None
+            return 200, {"ended": True}
         if parts[2] == "restore":
             ticket.require("custody.restore", parts[3])
             return 200, self.node.restore_journal(parts[3], plan)

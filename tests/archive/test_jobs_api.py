@@ -148,6 +148,15 @@ def test_a_scrub_is_asked_for_by_volume_and_by_operators_alone(node, vault, oper
     assert is_problem(operator.post("/api/jobs", wanted | {"vault": "elsewhere"}), 400)
 
 
+def test_refilling_a_node_is_asked_for_by_operators_alone(node, operator, portal):
+    wanted = {"kind": "restore", "node": "CT"}
+    response = operator.post("/api/jobs", wanted)
+    job = response.json()["job"]
+    assert (response.status_code, job["kind"], job["node"]) == (202, "restore", "CT")
+    assert is_problem(Caller(portal, RECALL).post("/api/jobs", wanted), 403)
+    assert is_problem(operator.post("/api/jobs", wanted | {"node": "XX"}), 400)
+
+
 def test_a_copy_may_name_its_vault(node, archive, tmp_path, operator):
     archive(vaults_written={name: f"tape:{tmp_path / name}" for name in ("onsite", "offsite")})
     job = operator.post("/api/jobs", asked() | {"vault": "offsite"}).json()["job"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.test import Client
 from pydicom.dataset import Dataset
 
@@ -31,7 +31,8 @@ def layout() -> Iterator[Layout]:
     """The node's empty disk."""
     layout = Layout(CONFIG.data_dir)
     _clear(layout)
-    cache.clear()
+    for name in ("default", "shared"):
+        caches[name].clear()
     ensure_folder(layout.objects)
     yield layout
     _clear(layout)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.cache import caches
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_node.api import guard
+from dicom_node.store.layout import Layout
 from pacs_common.tickets import TicketIssuer
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.web_answers import require_problem, whole
@@ -35,11 +39,11 @@ BODIES = {
     **{f"POST api/scu/{name}": {"peer": "WS1"} for name in ("echo", "find", "move", "get")},
 }
 VALUES = {"study_uid": STUDY, "series_uid": SERIES, "sop_uid": f"{SERIES}.1", "numbers": "1"}
-VALUES |= {"note_uid": "1.2.3", "correction_id": "1", "digest": "0" * 64}
 RESTORED = (
     "restore/<str:study_uid>/<str:sop_uid>",
     "restore/<str:study_uid>/quarantine/<str:sop_uid>",
 )
+VALUES |= {"note_uid": "1.2.3", "correction_id": "1", "digest": "0" * 64, "take_over_id": "1"}
 PUT = "PUT api/custody/studies/<str:study_uid>/instances/<str:sop_uid>"
 
 
@@ -67,6 +71,7 @@ def _method(route: str) -> str:
         "keep",
         "take",
         "known",
+        "end",
     )
     if route.endswith(("holds", "availability", *RESTORED)):
         return "PUT"
@@ -74,7 +79,9 @@ def _method(route: str) -> str:
     return "POST" if is_post else "GET"
 
 
-GUARDED = [route for route in routes() if route.split()[1] not in OPEN]
+RESCUE = [route for route in routes() if route.split()[1].startswith("rescue/")]
+GUARDED = [r for r in routes() if r not in RESCUE and r.split()[1] not in OPEN]
+NO_SESSION = {"rescue/login/": 200, "rescue/rescue.css": 200, "rescue/logout/": 405}  # by GET
 
 
 KINDS = {  # what reading asks for, and what changing does
@@ -97,6 +104,7 @@ EXACTLY = {
     "api/custody/restore/<str:study_uid>/journal": "custody.restore",
     "api/custody/restore/<str:study_uid>/<str:sop_uid>": "custody.restore",
     "api/custody/restore/<str:study_uid>/quarantine/<str:sop_uid>": "custody.restore",
+    "api/custody/take-over/<str:take_over_id>/end": "custody.restore",
     "api/custody/studies/<str:study_uid>/holds": "custody.hold",
     "api/custody/studies/<str:study_uid>/availability": "custody.availability",
 }
@@ -190,6 +198,20 @@ def test_the_right_ticket_is_let_in(stored, ticket, route):
     if "<str:study_uid>" in route:
         bound = call(route, ticket(scope_of(route), study=STUDY))
         assert (bound.status_code, len(whole(bound)) > 0) == (answer.status_code, len(content) > 0)
+
+
+@pytest.mark.parametrize("route", RESCUE)
+def test_no_ticket_and_no_token_opens_the_rescue_page(layout, db, ticket, people, route):
+    """A sealed account and its session alone do: without an account there is nothing."""
+    credentials = [None, "secret", *map(ticket, ("dicomweb", "custody.read", "status"))]
+    for token in credentials:
+        require_problem(call(route, token), 404)
+    layout.rescue.mkdir(exist_ok=True)
+    layout.rescue_account.write_text('{"hash": "none", "made_at": "2026-11-28"}')
+    for token in credentials:
+        answer = call(route, token)
+        assert answer.status_code == NO_SESSION.get(route.split()[1], 302)
+    layout.rescue_account.unlink()
 
 
 @pytest.mark.parametrize("path", sorted(OPEN))
@@ -320,9 +342,38 @@ def test_the_portal_is_asked_once_a_minute_for_a_token(people, monkeypatch):
     for _ in range(3):
         by_bearer("secret")
     assert len(people.asked) == 1
-    monkeypatch.setattr("django.core.cache.backends.locmem.time.time", _later(61))
+    monkeypatch.setattr("django.core.cache.backends.filebased.time.time", _later(61))
     by_bearer("secret")
     assert len(people.asked) == 2
+
+
+def test_a_known_token_goes_on_for_a_minute_without_the_portal_and_no_longer(people, monkeypatch):
+    assert by_bearer("secret").status_code == 200
+    config = dataclasses.replace(guard.CONFIG, portal_url="http://127.0.0.1:9")
+    monkeypatch.setattr(guard, "CONFIG", config)
+    assert by_bearer("secret").status_code == 200
+    monkeypatch.setattr("django.core.cache.backends.filebased.time.time", _later(61))
+    assert "does not answer" in require_problem(by_bearer("secret"), 502)
+
+
+def test_all_processes_know_what_the_portal_said(people):
+    """What is remembered lies on the disk, and no token in it."""
+    by_bearer("secret")
+    kept = [*Layout(guard.CONFIG.data_dir).cache.iterdir()]
+    assert len(kept) == 1
+    content = kept[0].read_bytes()
+    assert b"secret" not in content + zlib.decompress(content[content.index(b".") + 1 :])
+
+
+def test_a_disk_that_remembers_nothing_costs_a_question_each_time(people, monkeypatch):
+    monkeypatch.setattr(type(caches["shared"]), "set", _full)
+    for _ in range(2):
+        assert by_bearer("secret").status_code == 200
+    assert len(people.asked) == 2
+
+
+def _full(*args: object, **named: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_inactive_token_is_refused(people):

@@ -145,7 +145,8 @@ def test_the_nodes_account_has_the_agreed_shape(take, layout, ticket):
     assert list(found) == [
         *("name", "ae_title", "version", "dicom_port", "dicom_tls", "default_issuer"),
         *("started_at", "last_arrival_at"),
-        *("disk", "counts", "arrivals", "single_copy_studies", "renditions", "problems"),
+        *("disk", "counts", "arrivals", "single_copy_studies", "renditions", "rescue"),
+        *("take_over", "problems"),
     ]
     assert list(found["arrivals"]) == ["days", "instances", "bytes", "bytes_a_day"]
     nothing = {"images": 0, "original_bytes": 0, "rendition_bytes": 0, "saved_bytes": 0}

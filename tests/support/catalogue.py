@@ -1,4 +1,4 @@
-"""`make messages`: the portal's French catalogue, brought up to date with its texts and compiled.
+"""`make messages`: the French catalogues of portal and node, up to date with their texts.
 
     python -m tests.support.catalogue [--check]
 
@@ -17,37 +17,38 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTAL = ROOT / "pacs_web"
+SPEAKING = (ROOT / "pacs_web", ROOT / "dicom_node")  # the node on its rescue page
 CATALOGUE = Path("locale/fr/LC_MESSAGES/django.po")
 
 
 def main(arguments: list[str]) -> int:
-    """Bring the catalogue up to date, or say what is missing in it; 1 where something is."""
-    missing = untranslated(PORTAL) if "--check" not in arguments else checked()
+    """Bring the catalogues up to date, or say what is missing in them; 1 where something is."""
+    check = checked if "--check" in arguments else untranslated
+    missing = [text for role in SPEAKING for text in check(role)]
     print("\n".join(missing) or "every text is translated")
     return 1 if missing else 0
 
 
-def checked() -> list[str]:
-    """Return what the catalogue lacks, found in a copy of the portal."""
+def checked(role: Path) -> list[str]:
+    """Return what a role's catalogue lacks, found in a copy of it."""
     with tempfile.TemporaryDirectory(prefix="argens-catalogue-") as folder:
-        copy = Path(folder) / "pacs_web"
+        copy = Path(folder) / role.name
         ignored = shutil.ignore_patterns("__pycache__", "static")
-        shutil.copytree(PORTAL, copy, ignore=ignored)
+        shutil.copytree(role, copy, ignore=ignored)
         missing = untranslated(copy)
         compiled = CATALOGUE.with_suffix(".mo")
-        if not missing and (copy / compiled).read_bytes() != (PORTAL / compiled).read_bytes():
+        if not missing and (copy / compiled).read_bytes() != (role / compiled).read_bytes():
             return ["the compiled catalogue is not that of the texts: make messages"]
         return missing
 
 
-def untranslated(portal: Path) -> list[str]:
-    """Collect the texts of `portal` into its catalogue, compile it, return what has no French."""
-    _manage(portal, "makemessages", "-l", "fr", "--no-obsolete", "--no-wrap", "--no-location")
-    path = portal / CATALOGUE
+def untranslated(role: Path) -> list[str]:
+    """Collect the texts of a role into its catalogue, compile it, return what has no French."""
+    _manage(role, "makemessages", "-l", "fr", "--no-obsolete", "--no-wrap", "--no-location")
+    path = role / CATALOGUE
     text = re.sub(r'^"POT-Creation-Date:.*\n', "", path.read_text(), flags=re.MULTILINE)
     path.write_text(text)
-    _manage(portal, "compilemessages", "-l", "fr")
+    _manage(role, "compilemessages", "-l", "fr")
     return [_text(entry) for entry in text.split("\n\n")[1:] if _is_missing(entry)]
 
 
@@ -61,12 +62,12 @@ def _text(entry: str) -> str:
     return next((line for line in entry.splitlines() if line.startswith("msgid")), entry)
 
 
-def _manage(portal: Path, *command: str) -> None:
-    """Run a command of Django inside `portal`, with no project's settings."""
+def _manage(role: Path, *command: str) -> None:
+    """Run a command of Django inside a role's folder, with no project's settings."""
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "django.conf.global_settings"}
     environment.pop("PYTHONPATH", None)
     argv = [sys.executable, "-m", "django", *command, "-v", "0"]
-    subprocess.run(argv, cwd=portal, env=environment, check=True)
+    subprocess.run(argv, cwd=role, env=environment, check=True)
 
 
 if __name__ == "__main__":

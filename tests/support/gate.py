@@ -12,7 +12,7 @@ from tests.support import run
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-TEMPLATES = "pacs_web/templates"
+TEMPLATES = ("pacs_web/templates", "dicom_node/templates")
 
 
 def steps() -> list[tuple[str, list[str]]]:
@@ -25,8 +25,7 @@ def steps() -> list[tuple[str, list[str]]]:
         ("types", [str(BIN / "mypy")]),
         ("import contracts", [str(BIN / "lint-imports")]),
     ]
-    if (ROOT / TEMPLATES).is_dir():
-        found.append(("template lint", [str(BIN / "djlint"), "--lint", "--quiet", TEMPLATES]))
+    found.append(("template lint", [str(BIN / "djlint"), "--lint", "--quiet", *TEMPLATES]))
     for role in ("node", "archive", "web"):
         found.append((f"migrations of {role}", [*manage, role, *migrations]))
     return found

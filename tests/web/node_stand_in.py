@@ -45,6 +45,8 @@ class Behaviour:
     unready: list[str] = field(default_factory=list)  # why, at /readyz
     away: set[str] = field(default_factory=set)  # studies whose pixels are in the archive
     refuses: str = ""  # why it takes no query
+    says: dict[str, Any] = field(default_factory=dict)  # of itself, besides
+    warns: str = ""  # in the header of its answers to queries
     fails_at: str = ""  # the level whose queries are a 500
     tells: dict[str, str] = field(default_factory=dict)  # headers of its pictures
     breaks_off: str = ""  # the instance in whose file the connection dies
@@ -137,7 +139,7 @@ class _Handler(StoringHandler, BaseHTTPRequestHandler):
             return self._send(b"<html>hello</html>", 200, "text/html")
         match path:
             case ["api", "node"]:
-                return self._json(status_of(self.node))
+                return self._json(status_of(self.node) | self.node.behaviour.says)
             case ["api", "instances", uid, "header"]:
                 return self._header(uid)
             case ["dicom-web", *rest]:
@@ -181,7 +183,9 @@ class _Handler(StoringHandler, BaseHTTPRequestHandler):
             answers = behind(answers, params["after"])
         start = int(params.get("offset", 0))
         page = answers[start : start + int(params.get("limit", 100))]
-        self._json(page, 200 if page else 204, "application/dicom+json")
+        warns = self.node.behaviour.warns
+        more = {"Warning": f'299 argens "{warns}"'} if warns else None
+        self._json(page, 200 if page else 204, "application/dicom+json", more)
 
     def _at(self, path: list[str]) -> list[Dataset]:
         held = self.node.instances

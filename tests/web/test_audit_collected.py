@@ -56,6 +56,35 @@ def test_a_query_by_dicom_is_a_row_with_its_person_place_and_time(db: None) -> N
     assert verify([]).broken is None
 
 
+RESCUED = {
+    "at": "2026-11-28T09:00:00+00:00", "by": "rescue", "issuer": "rescue", "token": "rescue",
+    "address": "10.0.0.8", "person": "Dr Martin", "reason": "portal down",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "action", "result"),
+    [
+        ({"kind": "rescue-opened"}, Action.GLASS, "success"),
+        ({"kind": "rescue-refused"}, Action.LOGIN_FAILED, "refused"),
+        ({"kind": "rescue-left"}, Action.LOGOUT, "success"),
+        ({"kind": "query", "keys": {}}, Action.SEARCH, "success"),
+        ({"kind": "read", "scope": "exam", "study_uid": STUDY}, Action.STUDY, "success"),
+        ({"kind": "read", "scope": "images", "study_uid": STUDY}, Action.IMAGES, "success"),
+        ({"kind": "read", "scope": "header", "study_uid": STUDY}, Action.HEADER, "success"),
+    ],
+)
+def test_who_came_past_the_portal_stands_in_its_audit(
+    db: None, told: dict[str, Any], action: Action, result: str
+) -> None:
+    line = RESCUED | told | {"key": "2026-11-28:1:cc"}
+    with source(page(line)) as (client, _):
+        assert collect("CT", client) == 1
+    [row] = rows()
+    assert (row.who, row.action, row.result, row.source) == ("rescue", action, result, "CT")
+    assert (row.detail["person"], row.detail["reason"]) == ("Dr Martin", "portal down")
+
+
 def test_each_study_that_was_sent_is_a_row_of_its_patient(db: None) -> None:
     AuditEvent.objects.create(
         who="x", action="study", study_uid=STUDY, patient_issuer="FREJUS", patient_id="P1"

@@ -14,6 +14,7 @@ from pacs_web.nodes.registry import register_archive, register_nodes
 from tests.web.archive_answers import Archive
 from tests.web.foreign_stand_in import foreign_stand_in, study
 from tests.web.made_studies import CT_STUDY
+from tests.web.node_stand_in import StandIn
 
 PATIENT = ("LEFÈVRE", "Lefèvre", "FRJ000001", "1954")
 
@@ -74,6 +75,26 @@ class TestServers:
         assert "One does not answer." in page
         assert "Connection refused" in page
         assert "ARGENS_CT" in page
+
+    def test_tells_of_a_broken_seal_and_of_a_server_that_is_refilled(
+        self, ct: StandIn, nodes: dict, browser: Callable[[str], Client]
+    ) -> None:
+        whole = browser("it").get("/servers/").content.decode()
+        assert "emergency account" not in whole
+        at = "2026-11-28T09:30:00+00:00"
+        ct.behaviour.says = {"rescue": {"opened_at": at}, "take_over": {"began_at": at}}
+        page = browser("it").get("/servers/").content.decode()
+        assert "The seal of its emergency account was broken on 28/11 10:30." in page
+        assert "stands in for a lost server since 28/11 10:30" in page
+
+    @pytest.mark.parametrize("nonsense", [[], "x", {"opened_at": 7}, {"opened_at": "soon"}, {}])
+    def test_a_server_that_tells_nonsense_of_its_seal_is_shown(
+        self, ct: StandIn, nodes: dict, browser: Callable[[str], Client], nonsense: object
+    ) -> None:
+        ct.behaviour.says = {"rescue": nonsense, "take_over": nonsense}
+        page = browser("it").get("/servers/").content.decode()
+        assert "ARGENS_CT" in page
+        assert "emergency account" not in page
 
     def test_shows_a_clinician_who_answers_and_no_more(
         self, nodes: dict, clinician: Client

@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 import pytest
 from django.test import Client
 
+from pacs_common.availability import BEING_REFILLED
 from pacs_web import config
 from pacs_web.audit.models import AuditEvent
 from pacs_web.nodes.models import Node
@@ -197,6 +198,15 @@ def test_a_server_that_is_down_is_named_and_hides_nobodys_answer(
     page = found(clinician)
     assert "One server did not answer." in page
     assert "DEAD</span> cannot be reached" in page
+    assert "3 exams" in page
+
+
+def test_a_server_that_is_not_refilled_yet_is_named(
+    nodes: object, ct: StandIn, clinician: Client
+) -> None:
+    ct.behaviour.warns = BEING_REFILLED
+    page = found(clinician)
+    assert "CT stands in for a lost server" in page
     assert "3 exams" in page
 
 
