@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages bench-archive screenshots messages lock clean venv venv-dev
+.PHONY: help demo docs test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages bench-archive screenshots tutorial-pictures messages lock clean venv venv-dev
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## run three nodes, the archive and the portal here, with a small sample day
 	@exec $(VENV_PYTHON) -m deploy.demo
@@ -52,8 +52,15 @@ bench-pages: venv-dev ## measure each page of the portal beside 100,000 studies
 bench-archive: venv-dev ## measure copy and proof beside tar, a recall among 1,000, the scan of a million
 	@$(VENV_PYTHON) -m tests.benchmarks.archive
 
+docs: venv-dev ## build the documents as a site into var/site, every link and anchor checked
+	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --strict --clean
+	@echo "var/site/index.html"
+
 screenshots: venv-dev ## photograph every page: French and English, light and dark, desk and phone
 	@$(VENV_PYTHON) -m tests.support.screenshots
+
+tutorial-pictures: venv-dev ## take the pictures of docs/tutorials/ again
+	@$(VENV_PYTHON) -m tests.support.tutorial_pictures
 
 messages: venv-dev ## collect the texts of portal and node, compile their French catalogues (needs gettext)
 	@$(VENV_PYTHON) -m tests.support.catalogue

@@ -26,6 +26,8 @@ def test_help_is_the_default_and_names_every_target():
     assert shown == make("help")
     targets = (
         "demo",
+        "docs",
+        "tutorial-pictures",
         "test",
         "soak",
         "check",
