@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from pacs_common.errors import ArgensError, BadInput
+from pacs_common.errors import ArgensError, BadInput, NotFound
 from pacs_common.logs import TRACE_HEADER, trace_id, trace_of
 from pacs_web.accounts.guard import problem_response
 from pacs_web.federation.handing_over import set_cache_apart
@@ -88,6 +88,13 @@ def unreadable(request: HttpRequest, exception: Exception | None = None) -> Http
     if request.path.startswith(INTERFACES):
         return problem_response(BadInput("the request cannot be read, or is too large"))
     return HttpResponse(render_to_string("pages/400.html"), status=400)
+
+
+def nowhere(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that there is nothing at an address: in a page, to programs in a problem document."""
+    if request.path.startswith(INTERFACES):
+        return problem_response(NotFound("there is nothing at this address"))
+    return render(request, "pages/404.html", status=404)
 
 
 def _wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:

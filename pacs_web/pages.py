@@ -17,11 +17,6 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return render(request, "pages/403.html", status=403)
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Say that there is no such page."""
-    return render(request, "pages/404.html", status=404)
-
-
 def broken(request: HttpRequest) -> HttpResponse:
     """Say that the fault is ours; the page asks the database for nothing."""
     return HttpResponse(render_to_string("pages/500.html"), status=500)

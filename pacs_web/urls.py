@@ -211,5 +211,5 @@ urlpatterns = [
 
 handler400 = "pacs_web.middleware.unreadable"
 handler403 = pages.forbidden
-handler404 = pages.not_found
+handler404 = "pacs_web.middleware.nowhere"
 handler500 = pages.broken

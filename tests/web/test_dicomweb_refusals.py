@@ -76,3 +76,12 @@ def test_a_query_without_its_study_is_no_resource(
     nodes: object, clinician: Client, path: str
 ) -> None:
     assert clinician.get(f"/dicom-web/{path}").status_code in {400, 404}
+
+
+@pytest.mark.parametrize("path", [f"{STUDIES}/1.2%0A3", f"{STUDIES}/1%0A/series", "/api/nothing"])
+def test_an_address_that_is_none_is_told_to_programs_as_a_problem(
+    clinician: Client, path: str
+) -> None:
+    answer = clinician.get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["title"] == "Not found"
