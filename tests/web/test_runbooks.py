@@ -29,8 +29,7 @@ COMMAND = re.compile(r"manage\.py (node|archive|web) ([a-z][a-z-]+)([^`\n#(]*)")
 ADDRESS = re.compile(r"`(/(?!etc/)[a-z][a-z/-]*/)(?:\?[^`]*)?`")
 ROLES = {"node": "dicom_node", "archive": "archive_node", "web": "pacs_web"}
 ELSEWHERE = {"/dicom-web/", "/rescue/"}  # the node's
-# Django's own, and those whose place is not in every tree yet.
-COMMON = {"migrate", "check", "backup", "restore", "doctor"}
+COMMON = {"migrate", "check"}  # Django's own
 
 
 def named(page: Path) -> str:
