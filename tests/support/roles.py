@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support import new_databases
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +61,9 @@ class Role:
         return (self.folder / f"{self.name}.log").read_text(errors="replace")
 
     def start(self) -> Role:
-        """Start the process (it is not ready yet)."""
+        """Start the process (it is not ready yet), on a new database where it has none."""
+        if "PACS_DATABASE_URL" not in self.env:
+            new_databases.put(self.argv[0], Path(self.env["PACS_DATA_DIR"]))
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.before, sys.executable, str(ROOT / "manage.py"), *self.argv],
