@@ -18,6 +18,7 @@ from dicom_node.index import checkpoint, compare, journaled, quarantine
 from dicom_node.index.compare import Report
 from dicom_node.index.stored import uids_in
 from dicom_node.models import Instance, NonPatientObject, Quarantined, Study
+from dicom_node.store.journal import Journal
 from dicom_node.store.layout import Layout
 
 MARGIN = timedelta(hours=1)  # clocks of a disk and of a machine may differ, and be set
@@ -38,7 +39,7 @@ def settle(layout: Layout, backed_up_at: datetime) -> Report:
             Quarantined.objects.filter(hour__in=hours).delete()
         journaled.forget()
     report = compare.catch_up(layout, "")
-    quarantine.restore(layout)
+    quarantine.restore(Journal(layout.journal).read())
     compare.restore_whole_studies(layout)
     return report
 

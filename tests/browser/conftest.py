@@ -22,6 +22,12 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 expect.set_options(timeout=15_000)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test the time in which a hospital opens: a time-out ends the browser too."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(300), append=False)
+
+
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     """Three nodes, the archive and the portal, with the day's exams."""

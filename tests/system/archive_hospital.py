@@ -32,7 +32,7 @@ NAMES = ("CT", "RF", "CR")
 VAULTS = ("onsite", "offsite")
 HIGH, LOW = 0.45, 0.3
 DISK_OF_DAY = 1.4  # a disk is so many times what the day sends there ...
-DISK_BESIDES = 10 << 20  # ... and this for the index and the logs, and what tests send besides
+DISK_BESIDES = 14 << 20  # ... and this for index, logs and counts, and what tests send besides
 WAIT_S = 200.0 if SOAK else 60.0
 
 Kill = Callable[[random.Random], object]

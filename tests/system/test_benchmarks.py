@@ -91,6 +91,8 @@ def test_an_answer_that_is_not_whole_fails_the_web_benchmark():
         server.shutdown()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_small_federation_is_searched_at_every_door_and_what_the_portal_adds_comes_last(capsys):
     assert (
         federation.main(["--nodes", "3", "--studies", "60", "--rounds", "1", "--late", "0.3"]) == 0
