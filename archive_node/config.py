@@ -10,7 +10,7 @@ from pathlib import Path
 from archive_node import alarm_setting, key_file, time_zone, vault_setting
 from archive_node.alarm_setting import AlarmSetting
 from archive_node.vault_setting import VaultDefaults, VaultSpec
-from pacs_common import tickets
+from pacs_common import ticket_keys
 from pacs_common.authorities import read_authorities
 from pacs_common.env import Env, SettingError
 
@@ -29,6 +29,7 @@ class ArchiveConfig(AlarmSetting):
     broker_url: str
     secret_key: str
     ticket_key: str = field(repr=False)
+    ticket_key_file: Path | None
     ca_file: str
     log_level: str
     log_format: str
@@ -125,9 +126,10 @@ def read(env: Env) -> ArchiveConfig:
                 "PACS_TICKET_KEY",
                 "Private key, Ed25519 in PEM, that signs the archive's tickets.",
                 kept_in=data_dir / "archive.key.pem",
-                made=tickets.new_key,
+                made=ticket_keys.new_key,
             )
         ),
+        ticket_key_file=env.secret_file("PACS_TICKET_KEY", kept_in=data_dir / "archive.key.pem"),
         ca_file=read_authorities(env),
         log_level=env.text("PACS_LOG_LEVEL", "INFO", "Least severe level that is logged."),
         log_format=env.text(
@@ -242,7 +244,7 @@ def read(env: Env) -> ArchiveConfig:
 
 def _ticket_key(pem: str) -> str:
     try:
-        tickets.private_key(pem)
+        ticket_keys.read_private(pem)
     except ValueError as error:
         raise SettingError("PACS_TICKET_KEY", str(error)) from None
     return pem

@@ -11,6 +11,7 @@ from pacs_common.node_client import NodeClient
 from pacs_common.sentences import say
 from pacs_common.tickets import TicketIssuer
 
+NAME = "archive"  # as issuer of tickets
 READ_S = 120.0  # an eviction of a large study compares many digests
 
 
@@ -33,7 +34,7 @@ def client(name: str, *, subject: str) -> NodeClient:
 def issuer() -> TicketIssuer:
     """Return the archive's ticket issuer; its public key is published in the trust folder."""
     config = settings.ARCHIVE
-    return _issuer(config.ticket_key, config.trust_dir)
+    return _issuer(config.ticket_key_file, config.ticket_key, config.trust_dir)
 
 
 @cache
@@ -42,5 +43,5 @@ def _connected(name: str, url: str, signer: TicketIssuer) -> NodeClient:
 
 
 @cache
-def _issuer(key: str, trust_dir: Path) -> TicketIssuer:
-    return TicketIssuer.of("archive", key, trust_dir)
+def _issuer(file: Path | None, key: str, trust_dir: Path) -> TicketIssuer:
+    return TicketIssuer.kept(NAME, file, key, trust_dir)

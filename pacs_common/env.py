@@ -100,6 +100,13 @@ class Env:
             )
         return given or _kept_secret(name, kept_in, made)
 
+    def secret_file(self, name: str, *, kept_in: Path) -> Path | None:
+        """Return the file that a secret was read from; None where it was given by its value."""
+        from_file = self._environ.get(f"{name}_FILE")
+        if from_file is not None:
+            return Path(from_file).absolute()
+        return None if self._environ.get(name) else kept_in
+
     def _makes_secrets(self) -> bool:
         if self._generates is None:
             self._generates = self.boolean(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -19,6 +21,27 @@ def write_once(target: Path, content: bytes, mode: int) -> None:
 def replace(target: Path, content: bytes, mode: int) -> None:
     """Create or replace `target` durably; a reader sees the old content or the new one."""
     _written(target, content, mode, os.replace)
+
+
+def mark(file: Path) -> object:
+    """Return what tells one content of a file that is replaced from the next; None for no file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only one of the processes that ask so to change what lies in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # which gives the lock back
 
 
 def _written(

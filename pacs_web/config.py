@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pacs_common import tickets
+from pacs_common import ticket_keys
 from pacs_common.authorities import read_authorities
 from pacs_common.env import Env, SettingError
 
@@ -25,8 +25,9 @@ TICKET_KEY = env.secret(
     "PACS_TICKET_KEY",
     "Private key, Ed25519 in PEM, that signs the portal's tickets.",
     kept_in=DATA_DIR / "portal.key.pem",
-    made=tickets.new_key,
+    made=ticket_keys.new_key,
 )
+TICKET_KEY_FILE = env.secret_file("PACS_TICKET_KEY", kept_in=DATA_DIR / "portal.key.pem")
 CA_FILE = read_authorities(env)
 REGISTRY_KEY = env.text(
     "PACS_REGISTRY_KEY",
@@ -179,7 +180,7 @@ LOG_LEVEL = env.text("PACS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 LOG_FORMAT = env.text("PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text.")
 
 try:
-    tickets.private_key(TICKET_KEY)
+    ticket_keys.read_private(TICKET_KEY)
 except ValueError as _error:
     raise SettingError("PACS_TICKET_KEY", str(_error)) from None
 if LOG_LEVEL not in LOG_LEVELS:

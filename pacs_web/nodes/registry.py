@@ -159,7 +159,7 @@ def own_client(node: Node, subject: str, read_s: float) -> OwnServer:
 @lru_cache(maxsize=1)
 def ticket_issuer() -> TicketIssuer:
     """Return the portal's issuer; its public key is published in the trust folder."""
-    return TicketIssuer.of(ISSUER, config.TICKET_KEY, config.TRUST_DIR)
+    return TicketIssuer.kept(ISSUER, config.TICKET_KEY_FILE, config.TICKET_KEY, config.TRUST_DIR)
 
 
 def close_clients() -> None:
