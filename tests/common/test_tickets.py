@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from pathlib import Path
 
 import jwt
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from pacs_common.errors import NotAuthenticated, Refused
 from pacs_common.tickets import LEEWAY_S, LIFETIME_S, TicketIssuer, TicketVerifier
 
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz.", min_size=1, max_size=12)
 
 
@@ -256,3 +258,10 @@ def test_a_ticket_that_is_refused_for_its_time_names_the_clocks(trust, key, off,
     made_at = int(time.time()) + off
     why = refused(trust, signed(key, iat=made_at, exp=made_at + 120))
     assert re.search(f"made {when} by this machine's clock: compare the clocks", why)
+
+
+def test_no_role_asks_for_a_ticket_that_outlives_a_retired_key():
+    rooms = ("pacs_common", "pacs_web", "archive_node", "dicom_node")
+    files = [file for room in rooms for file in (ROOT / room).rglob("*.py")]
+    asked = [file for file in files if "lifetime_s=" in file.read_text()]
+    assert len(files) > 300 and asked == []
