@@ -21,6 +21,11 @@ SECRET_KEY = env.secret(
     "Signs sessions and forms; generated at first start unless given.",
     kept_in=DATA_DIR / "secret.key",
 )
+SECRET_KEY_OLD = env.text(
+    "PACS_SECRET_KEY_OLD",
+    "",
+    "PACS_SECRET_KEY before it was replaced: what it signed or encrypted goes on being read.",
+)
 TICKET_KEY = env.secret(
     "PACS_TICKET_KEY",
     "Private key, Ed25519 in PEM, that signs the portal's tickets.",
@@ -33,6 +38,11 @@ REGISTRY_KEY = env.text(
     "PACS_REGISTRY_KEY",
     "",
     "Encrypts the passwords of foreign servers; empty for a key made of PACS_SECRET_KEY.",
+)
+REGISTRY_KEY_OLD = env.text(
+    "PACS_REGISTRY_KEY_OLD",
+    "",
+    "PACS_REGISTRY_KEY before it was replaced, until `manage.py web reseal` has run.",
 )
 DATABASE_URL = env.text("PACS_DATABASE_URL", "", "Database; empty means SQLite in the data folder.")
 HTTP_BIND = env.text("PACS_HTTP_BIND", "127.0.0.1", "Address that the pages are served on.")

@@ -13,6 +13,7 @@ from pacs_web import config
 config.DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = config.SECRET_KEY
+SECRET_KEY_FALLBACKS = [config.SECRET_KEY_OLD] if config.SECRET_KEY_OLD else []
 DEBUG = False
 ALLOWED_HOSTS = [host.strip() for host in config.ALLOWED_HOSTS.split(",") if host.strip()]
 ROOT_URLCONF = "pacs_web.urls"

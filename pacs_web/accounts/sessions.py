@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import logout
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from pacs_web import config
 from pacs_web.accounts.addresses import is_inside
@@ -26,6 +28,7 @@ def end_sessions(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.open_session = None
+        _sign_anew(request)
         if request.user.is_authenticated:
             kept = OpenSession.objects.filter(digest=_digest(request)).first()
             if kept is None or _is_over(request, kept):
@@ -94,6 +97,20 @@ def ends_at(request: HttpRequest) -> tuple[datetime, bool]:
     last = kept.started_at + timedelta(seconds=whole)
     idle = kept.seen_at + timedelta(seconds=config.SESSION_IDLE_S)
     return min(last, idle), idle < last
+
+
+def _sign_anew(request: HttpRequest) -> None:
+    """Let a login outlive the secret that signed it (PACS_SECRET_KEY_OLD).
+
+    Django does so too, under another session id: of the requests that a page sends at once all
+    but the first would come with an id that is no more, and log the person out.
+    """
+    signed = request.session.get(HASH_SESSION_KEY) if settings.SECRET_KEY_FALLBACKS else None
+    account = Account.objects.filter(pk=request.session[SESSION_KEY]).first() if signed else None
+    if account is None or constant_time_compare(signed, account.get_session_auth_hash()):
+        return
+    if any(constant_time_compare(signed, one) for one in account.get_session_auth_fallback_hash()):
+        request.session[HASH_SESSION_KEY] = account.get_session_auth_hash()
 
 
 def _is_over(request: HttpRequest, kept: OpenSession) -> bool:

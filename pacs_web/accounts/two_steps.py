@@ -8,15 +8,14 @@ import secrets
 import time
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken, MultiFernet
 from django.db import transaction
 from django.utils import timezone
 
 from pacs_web import config
 from pacs_web.accounts.models import Account, Authenticator, GroupRule, RecoveryCode
 from pacs_web.accounts.tokens import digest_of
+from pacs_web.sealed import keys
 
 STEP_S = 30
 DRIFT = 1  # steps that a telephone's clock may be off
@@ -112,17 +111,21 @@ def _recovery_code() -> str:
 
 
 def _sealed(secret: str) -> str:
-    return _key().encrypt(secret.encode()).decode()
+    return _keys().encrypt(secret.encode()).decode()
 
 
 def _unsealed(kept: str) -> str | None:
     """Return the secret, or None where it was kept under another PACS_SECRET_KEY."""
     try:
-        return _key().decrypt(kept.encode()).decode()
+        return _keys().decrypt(kept.encode()).decode()
     except InvalidToken:
         return None
 
 
-def _key() -> Fernet:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE)
-    return Fernet(base64.urlsafe_b64encode(derived.derive(config.SECRET_KEY.encode())))
+def resealed(kept: str) -> str:
+    """Return a sealed secret under today's key; InvalidToken where no key reads it."""
+    return _keys().rotate(kept.encode()).decode()
+
+
+def _keys() -> MultiFernet:
+    return keys(_PURPOSE, config.SECRET_KEY, config.SECRET_KEY_OLD)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from functools import lru_cache
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken, MultiFernet
 
 from pacs_common.errors import PeerUnreachable
 from pacs_web import config
+from pacs_web.sealed import keys
 
 PURPOSE = b"argens portal: secrets of registered servers"
 
@@ -19,7 +15,7 @@ def sealed(plain: str) -> str:
     """Return a secret as it may stand in the database ("" for none)."""
     if not plain:
         return ""
-    return _keys(config.REGISTRY_KEY, config.SECRET_KEY).encrypt(plain.encode()).decode()
+    return _keys().encrypt(plain.encode()).decode()
 
 
 def unsealed(kept: str, whose: str) -> str:
@@ -27,19 +23,22 @@ def unsealed(kept: str, whose: str) -> str:
     if not kept:
         return ""
     try:
-        return _keys(config.REGISTRY_KEY, config.SECRET_KEY).decrypt(kept.encode()).decode()
+        return _keys().decrypt(kept.encode()).decode()
     except InvalidToken:
         raise PeerUnreachable(
             f"{whose}: its password was kept under another key: IT must enter it again"
         ) from None
 
 
-@lru_cache(maxsize=4)
-def _keys(*given: str) -> MultiFernet:
-    """The first encrypts; what the portal's own secret once encrypted is still read."""
-    return MultiFernet([Fernet(_derived(one)) for one in given if one])
+def resealed(kept: str) -> str:
+    """Return a sealed secret under today's key; InvalidToken where no key reads it."""
+    return _keys().rotate(kept.encode()).decode()
 
 
-def _derived(secret: str) -> bytes:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE).derive(secret.encode())
-    return base64.urlsafe_b64encode(derived)
+def _keys() -> MultiFernet:
+    """The first encrypts; what the portal's own secret, or one before it, encrypted is read."""
+    now, before = (
+        (config.REGISTRY_KEY, config.SECRET_KEY),
+        (config.REGISTRY_KEY_OLD, config.SECRET_KEY_OLD),
+    )
+    return keys(PURPOSE, *now, *before)
