@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages bench-archive screenshots tutorial-pictures messages lock clean venv venv-dev
+.PHONY: help demo docs test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages bench-archive screenshots tutorial-pictures messages lock sbom audit clean venv venv-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,12 @@ lock: venv-dev ## pin every library with its hashes from pyproject.toml
 	$(VENV_PYTHON) -m piptools compile -q --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --strip-extras --allow-unsafe --extra dev \
 		-o requirements-dev.txt pyproject.toml
+
+sbom: venv-dev ## write var/sbom.cdx.json: every library that is shipped, its version, digests and licence
+	@$(VENV_PYTHON) -m deploy.make_sbom
+
+audit: venv-dev ## look up known weaknesses of the libraries, where the database can be reached
+	@$(VENV_PYTHON) -m deploy.audit_libraries
 
 clean: ## remove .venv, caches and the demo's data
 	rm -rf .venv var/demo .ruff_cache .mypy_cache .pytest_cache .import_linter_cache .hypothesis

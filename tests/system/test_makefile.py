@@ -35,6 +35,8 @@ def test_help_is_the_default_and_names_every_target():
         "bench-query",
         "bench-web",
         "lock",
+        "sbom",
+        "audit",
         "clean",
     )
     for target in targets:
