@@ -76,6 +76,8 @@ def entries(file: IO[bytes]) -> Iterator[tuple[str, Extent]]:
             return
         except tarfile.HeaderError as error:
             raise Damaged(f"not a whole tar: {error}") from None
+        if entry.size < 0:  # base 256 can say so: the way through the tar would have no end
+            raise Damaged(f"not a whole tar: {entry.name} is {entry.size} bytes long")
         yield entry.name, Extent(at + _BLOCK, entry.size)
         at += entry_bytes(entry.size)
 

@@ -20,6 +20,8 @@ SEALED_FORMAT = "argens-sealed-member-1"
 MANIFEST = "MANIFEST.json"
 SEALED_MANIFEST = "MANIFEST.sealed"
 SUMS = "SHA256SUMS"
+MOST_AT_ONCE_BYTES = 256 << 20  # of a manifest: some hundred thousand instances
+MOST_SEGMENT_BYTES = 64 << 20
 Cipher = Clear | Sealed
 
 
@@ -160,7 +162,7 @@ class OpenMember:
                 progress(placed)
             found[name] = reader.digest()
             if name == SUMS:
-                sums = b"".join(chunks(self._file, extent))
+                sums = _whole(self._file, extent, SUMS)
         _compare_sums(found, sums if SUMS in found else b"")
         for placed in wanted.values():
             raise Damaged(f"{placed.sop_instance_uid} is not in the member")
@@ -202,20 +204,30 @@ def _cipher(outer: dict[str, Any], name: str, keys: Mapping[str, bytes]) -> Ciph
         raise Damaged(f"{MANIFEST} is that of {outer.get('member')}")
     key = key_of(str(outer.get("key_id")), keys)
     key.compare(outer.get("key_check"))
-    return Sealed(key, name, int(outer["segment_bytes"]))
+    segment_bytes = outer.get("segment_bytes")
+    if not isinstance(segment_bytes, int) or not 0 < segment_bytes <= MOST_SEGMENT_BYTES:
+        raise Damaged(f"{MANIFEST} tells no size of a segment")
+    return Sealed(key, name, segment_bytes)
 
 
 def _content(file: IO[bytes], entries: Iterator[tuple[str, Extent]], name: str) -> bytes:
     found, extent = next(entries, ("an end", Extent(0, 0)))
     if found != name:
         raise Damaged(f"the tar has {found} where {name} should be")
+    return _whole(file, extent, name)
+
+
+def _whole(file: IO[bytes], extent: Extent, name: str) -> bytes:
+    """Return what is read at once: what a tar from elsewhere claims of it is bounded."""
+    if extent.size_bytes > MOST_AT_ONCE_BYTES:
+        raise Damaged(f"{name} says that it is {extent.size_bytes} bytes long")
     return b"".join(chunks(file, extent))
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         manifest = None
     if not isinstance(manifest, dict):
         raise Damaged(f"{MANIFEST} cannot be read")
