@@ -16,6 +16,8 @@ from pacs_common.env import Env, SettingError
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")  # it names folders on volumes
 
+_BROKERS = ("filesystem://", "redis://", "rediss://", "redis+socket://")
+
 
 @dataclass(frozen=True)
 class ArchiveConfig(AlarmSetting):
@@ -111,10 +113,13 @@ def read(env: Env) -> ArchiveConfig:
             f"sqlite:///{data_dir}/archive.sqlite3",
             "The role's own database, as a URL (sqlite or postgres).",
         ),
-        broker_url=env.text(
-            "PACS_BROKER_URL",
-            "filesystem://localhost",
-            "Celery's broker: filesystem://localhost (a folder below PACS_DATA_DIR), redis://...",
+        broker_url=_broker(
+            env.text(
+                "PACS_BROKER_URL",
+                "filesystem://localhost",
+                "Celery's broker: filesystem://localhost (a folder below PACS_DATA_DIR), "
+                "redis://...",
+            )
         ),
         secret_key=env.secret(
             "PACS_SECRET_KEY",
@@ -240,6 +245,13 @@ def read(env: Env) -> ArchiveConfig:
                 "PACS_ARCHIVE_KEYS_FILE", f"has no key {spec.key_id!r}, which {spec.name} names"
             )
     return config
+
+
+def _broker(url: str) -> str:
+    """Return a broker's address; it may hold a password, so no error and no log tells it."""
+    if not url.startswith(_BROKERS):
+        raise SettingError("PACS_BROKER_URL", f"does not begin with one of {', '.join(_BROKERS)}")
+    return url
 
 
 def _ticket_key(pem: str) -> str:

@@ -118,3 +118,9 @@ def _line(path: str, name: str) -> int:
     except OSError:  # gone, or a zombie
         return 0
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith(name)), 0)
+
+
+def shown_by_ps(pid: int) -> str:
+    """Return what `ps auxewww` tells of a process: its command line and its environment."""
+    told = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    return b" ".join(told).replace(b"\0", b" ").decode(errors="replace")

@@ -26,6 +26,7 @@ from pacs_common.ticket_keys import SigningKey
 from pacs_common.tickets import TicketIssuer
 from tests.support import roles
 from tests.support.node_under_fault import wait_until
+from tests.support.process_tree import shown_by_ps, tree
 from tests.support.roles import Role
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -255,3 +256,34 @@ def scanned(hospital: Hospital) -> float:
     finally:
         client.http.close()
     return min(datetime.fromisoformat(one).timestamp() if one else 0.0 for one in found)
+
+
+def test_no_secret_of_the_embedded_roles_shows_among_the_processes_nor_in_a_log(
+    hospital: Hospital,
+):
+    hospital.find()
+    running = [pid for role in roles_of(hospital) for pid in tree(role.process.pid)]
+    logs = [*hospital.folder.glob("*.log"), *hospital.folder.glob("*/log/*")]
+    told = {str(log): log.read_text(errors="replace") for log in logs if log.is_file()}
+    told |= {f"process {pid}": shown_by_ps(pid) for pid in running}
+    assert len(running) > 8 and len(logs) > 6
+    assert any("argens" in text for where, text in told.items() if where.startswith("process"))
+    words = {f"{issuer} key": pem(hospital.keys(issuer)) for issuer in ISSUERS}
+    for role in roles_of(hospital):
+        for kept in Path(role.env["PACS_DATA_DIR"]).glob("secret*key"):
+            words[f"{role.name} secret"] = kept.read_text().strip()
+    for name, account in roles.accounts(hospital.folder).items():
+        words |= {f"{name} {what}": word for what, word in account.items()}
+    assert len(words) == 2 + 4 + 8 and all(len(word) > 15 for word in words.values())
+    for name, word in words.items():
+        for where, text in told.items():
+            assert word not in text, f"{name} shows in {where}"
+
+
+def roles_of(hospital: Hospital) -> list[Role]:
+    return [hospital.ct, hospital.rf, hospital.archive, hospital.portal]
+
+
+def pem(file: Path) -> str:
+    """The line of a key file that is the key."""
+    return next(line for line in file.read_text().splitlines() if line.startswith("MC4C"))

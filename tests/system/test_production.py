@@ -21,7 +21,7 @@ from pacs_common.archive_client import ArchiveClient
 from tests.support.certificates import Authority
 from tests.support.data_sets import SERIES, STUDY, ct
 from tests.support.node_under_fault import wait_until
-from tests.support.process_tree import tree
+from tests.support.process_tree import shown_by_ps, tree
 from tests.support.roles import ROOT
 from tests.system.production_hospital import PASSWORD, Production, production
 from tests.system.production_part import at_once
@@ -261,9 +261,3 @@ def test_no_secret_shows_among_the_processes_nor_in_a_log(place: Production):
     for name, word in {**place.secrets, "password": PASSWORD, "patient": "LEFEVRE"}.items():
         for where, text in places.items():
             assert word.lower() not in text.lower(), f"{name} shows in {where}"
-
-
-def shown_by_ps(pid: int) -> str:
-    """Return what `ps auxewww` tells of a process: its command line and its environment."""
-    told = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
-    return b" ".join(told).replace(b"\0", b" ").decode(errors="replace")
