@@ -56,6 +56,7 @@ def killed_at(job: Job, module: str, name: str, count: int, *, spools: bool = Fa
         "DJANGO_SETTINGS_MODULE": "archive_node.settings",
         "PACS_DATA_DIR": str(archive.data_dir),
         "PACS_TRUST_DIR": str(archive.trust_dir),
+        "PACS_TICKET_KEY": archive.ticket_key,  # another folder would make another one
         "PACS_VAULT_DIR": str(archive.vault_dir),
         "PACS_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
         "PACS_NODES": ",".join(f"{node}={url}" for node, url in archive.nodes.items()),
