@@ -105,7 +105,7 @@ class Eviction:
             return ""  # done by an earlier, interrupted run of this plan
         if not instance.stored_sha256 or receipt["stored_sha256"] != instance.stored_sha256:
             return "its digest is not the node's"
-        if not path.exists() or part10.file_sha256(path) != instance.stored_sha256:
+        if not _is_as_told(path, instance):
             return "the file on disk is not what the index says"
         return ""
 
@@ -135,6 +135,13 @@ def _require_unchanged(study: Study) -> None:
         raise Conflict("the plan is void: the study was recalled since")
     if now.holds:
         raise Conflict(f"the plan is void: the study is {holds.refusal(now.holds)}")
+
+
+def _is_as_told(path: Path, instance: Instance) -> bool:
+    try:
+        return part10.file_sha256(path) == instance.stored_sha256
+    except FileNotFoundError:
+        return False
 
 
 def _counts(answer: Mapping[str, Any]) -> dict[str, Any]:

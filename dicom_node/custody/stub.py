@@ -14,18 +14,24 @@ from dicom_node.overlay.datasets import as_shown
 from dicom_node.render.rendition import thumbnail
 from dicom_node.store import blobs, part10
 from dicom_node.store.layout import OBJECT, STUB, THUMBNAIL, Layout
-from pacs_common.errors import ArgensError, NotDicom
+from pacs_common.errors import ArgensError, Conflict, NotDicom
 
 LARGE_VALUE_BYTES = 64 << 10
 _BULK_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 
 
 def keep_stub(layout: Layout, instance: Instance) -> None:
-    """Write the stub and the thumbnail of an instance durably, unless they are there."""
+    """Write the stub and the thumbnail of an instance durably, unless they are there.
+
+    Raises Conflict where another eviction takes the file at this moment.
+    """
     path = layout.object(instance.hour, instance.uid)
     stub = layout.object(instance.hour, instance.uid, STUB)
     if path.exists() and not stub.exists():
-        write_stub(layout, instance.hour, instance.uid, path)
+        try:
+            write_stub(layout, instance.hour, instance.uid, path)
+        except FileNotFoundError:
+            raise Conflict("another eviction has just taken this instance") from None
 
 
 def write_stub(layout: Layout, hour: str, uid: str, path: Path) -> None:

@@ -15,6 +15,7 @@ from dicom_node.custody import evict as evict_module
 from dicom_node.index.journaled import of_study
 from dicom_node.ingest.ingest import Arrival
 from dicom_node.models import EvictionPlan, Instance, Study
+from dicom_node.store import part10
 from dicom_node.store.journal import EVICTED, Journal
 from dicom_node.store.layout import STUB, THUMBNAIL
 from tests.node.custody.plans import path_of, plan_for, put
@@ -101,6 +102,27 @@ def test_the_index_is_synced_before_a_file_goes(study, evict, layout, monkeypatc
     assert full < levels.index('UPDATE "dicom_node_instance"')
     assert levels.index("PRAGMA synchronous=NORMAL", full) > full
     assert seen == [1, "NEARLINE"] * 3
+
+
+@pytest.mark.parametrize("reader", ["file_sha256", "read_object"])
+def test_a_file_that_another_eviction_takes_meanwhile_is_a_refusal_and_no_fault(
+    study, evict, layout, monkeypatch, reader
+):
+    path, real = path_of(layout, f"{SERIES}.1"), getattr(part10, reader)
+
+    def taken_meanwhile(source):
+        if source == path:
+            path.unlink(missing_ok=True)
+        return real(source)
+
+    monkeypatch.setattr(part10, reader, taken_meanwhile)
+    answer = evict(plan_for(study))
+    if reader == "file_sha256":
+        (refused,) = answer.json()["refused"]
+        assert refused["sop_instance_uid"] == f"{SERIES}.1"
+    else:
+        assert answer.status_code == 409
+        assert all(path_of(layout, f"{SERIES}.{number}").exists() for number in (2, 3))
 
 
 def test_a_uid_that_a_plan_names_twice_is_evicted_once(study, evict):
