@@ -63,7 +63,9 @@ CACHES = {
         "LOCATION": str(Layout(CONFIG.data_dir).cache),
     },  # by all processes of the HTTP port
 }
-DATABASES = {"default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600)}
+DATABASES = {
+    "default": dj_database_url.parse(CONFIG.database_url, conn_max_age=600, conn_health_checks=True)
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

@@ -74,6 +74,7 @@ DATABASES = {
     "default": dj_database_url.parse(
         config.DATABASE_URL or f"sqlite:///{config.DATA_DIR / 'portal.sqlite3'}",
         conn_max_age=60,
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

@@ -40,7 +40,12 @@ def study(request: HttpRequest, study_uid: str) -> HttpResponseBase:
     """Show an exam's series, each with a picture."""
     exam = found.study(study_uid)
     record_study(request, exam["uid"], found.patient(exam), "exam")
-    told = {"study": exam, "series": found.series(exam["uid"])}
+    pictured = Instance.objects.filter(series__study__uid=exam["uid"], rows__gt=0)
+    with_pictures = set(pictured.values_list("series__uid", flat=True))
+    shown_series = [
+        {**one, "is_pictured": one["uid"] in with_pictures} for one in found.series(exam["uid"])
+    ]
+    told = {"study": exam, "series": shown_series}
     return shown(request, "study.html", told)
 
 

@@ -19,7 +19,7 @@ from dicom_node.sealed.lockout import Lockout
 from dicom_node.sealed.sessions import Sessions
 from dicom_node.store.layout import Layout
 from pacs_common import kept_files
-from tests.node.objects import SERIES, STUDY, ct
+from tests.node.objects import SERIES, STUDY, ct, without_pixels
 
 IMAGE = f"{SERIES}.1"
 AT = f"/rescue/studies/{STUDY}/series/{SERIES}/instances/{IMAGE}/"
@@ -300,6 +300,17 @@ def test_a_search_for_what_is_no_date_is_one_line(inside):
     form = {"since": "yesterday", "csrfmiddlewaretoken": token}
     answer = inside.get(inside.post("/rescue/", form)["Location"])
     assert (answer.status_code, b"yesterday is no date" in answer.content) == (400, True)
+
+
+def test_a_series_without_pictures_is_shown_by_its_modality(inside, take):
+    document = without_pixels(ct(3, series=f"{SERIES}.9"))
+    del document.Rows, document.Columns
+    document.Modality = "SR"
+    take(document)
+    text = inside.get(f"/rescue/studies/{STUDY}/").content.decode()
+    assert f"series/{SERIES}/thumbnail" in text
+    assert f"series/{SERIES}.9/" in text and f"series/{SERIES}.9/thumbnail" not in text
+    assert '<span class="series-unpictured">SR</span>' in text
 
 
 def test_images_lead_to_their_neighbours(inside):

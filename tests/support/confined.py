@@ -57,6 +57,9 @@ def command(argv: Sequence[str], writable: Sequence[Path], refused_log: Path) ->
 def _read_only(writable: Sequence[Path]) -> str:
     binds = " && ".join(f"mount --bind {folder} {folder}" for folder in writable)
     private = "mount -t tmpfs -o mode=1777 none /tmp && mount -t tmpfs -o mode=1777 none /dev/shm"
+    if ROOT.is_relative_to("/tmp"):  # a checkout there is seen all the same
+        seen = f"mkdir -p {ROOT} && mount --bind /mnt {ROOT} && umount /mnt"
+        private = f"mount --bind {ROOT} /mnt && {private} && {seen}"
     return f'{binds} && {private} && mount -o remount,ro,bind / && exec "$@"'
 
 

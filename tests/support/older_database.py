@@ -50,12 +50,18 @@ def _fill(apps: Any, own: set[str]) -> list[str]:
     left = [model for model in apps.get_models() if model._meta.app_label in own]
     filled: list[str] = []
     rows: dict[str, Any] = {}
-    for _ in range(len(left) + 1):
+    rounds = len(left) + 1
+    for number in range(rounds):
         for model in list(left):
             needed = [f for f in model._meta.local_fields if f.is_relation and not f.null]
             if all(f.related_model._meta.label in rows for f in needed):
+                try:
+                    _add(model, rows)
+                except IntegrityError:  # it wants a row that a later round has
+                    if number == rounds - 1:
+                        raise
+                    continue
                 left.remove(model)
-                _add(model, rows)
                 rows[model._meta.label] = models.QuerySet(model).first()
                 filled.append(model._meta.db_table)
     return filled

@@ -104,7 +104,9 @@ class Hospital:
     def lose_the_disk(self) -> None:
         """Let the node begin anew with an empty folder."""
         self.node.stop(signal.SIGKILL)
-        shutil.rmtree(self.node.env["PACS_DATA_DIR"])
+        disk = Path(self.node.env["PACS_DATA_DIR"])
+        lost = disk.rename(disk.with_name("lost"))  # its children die by and by
+        shutil.rmtree(lost, ignore_errors=True)
         self.node.start().wait_ready()
 
 
