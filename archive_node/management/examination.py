@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from archive_node.config import CONFIG
 from archive_node.models import KnownVault
 from pacs_common import errors
 from pacs_common.doctor import databases, disks, others, ports, restored
-from pacs_common.doctor.finding import Examination, Finding, ok, one_line, problem, warning
+from pacs_common.doctor.finding import (
+    Examination,
+    Finding,
+    ok,
+    one_line,
+    problem,
+    settings,
+    warning,
+)
 
 ROLE = "archive"
 WAIT_S = 3.0
@@ -25,7 +34,7 @@ WAIT_S = 3.0
 def examinations() -> list[tuple[str, Examination]]:
     """Return what is examined, in the order in which it is told."""
     return [
-        ("settings", _settings),
+        ("settings", lambda: settings(_contradictions())),
         ("ports", _ports),
         ("disk", lambda: disks.folder(CONFIG.data_dir)),
         ("secrets", _secrets),
@@ -35,11 +44,6 @@ def examinations() -> list[tuple[str, Examination]]:
         ("vaults", _vaults),
         ("nodes", _nodes),
     ]
-
-
-def _settings() -> Iterator[Finding]:
-    found = list(_contradictions())
-    yield from found or [ok("settings", "contradict each other nowhere")]
 
 
 def _contradictions() -> Iterator[Finding]:
@@ -118,9 +122,10 @@ def _vaults() -> Iterator[Finding]:
 
 def _nodes() -> Iterator[Finding]:
     for name in nodes.names():
-        about = f"node {name}"
-        found = list(others.role(about, CONFIG.nodes[name]))
-        yield from found
-        if len(found) > 1:  # it answered
-            client = nodes.client(name, subject="doctor")
-            yield others.believes(about, client.status, str(CONFIG.trust_dir / "archive.pub.pem"))
+        key = str(CONFIG.trust_dir / "archive.pub.pem")
+        ask = partial(_status_of, name)
+        yield from others.trusting_role(f"node {name}", CONFIG.nodes[name], ask, key)
+
+
+def _status_of(name: str) -> Any:
+    return nodes.client(name, subject="doctor").status()

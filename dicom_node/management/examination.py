@@ -16,7 +16,15 @@ from dicom_node.dimse.scu import remote, send
 from dicom_node.dimse.scu.remote import Remote
 from dicom_node.store.layout import Layout
 from pacs_common.doctor import certificates, databases, disks, others, ports, restored
-from pacs_common.doctor.finding import Examination, Finding, ok, one_line, problem, warning
+from pacs_common.doctor.finding import (
+    Examination,
+    Finding,
+    ok,
+    one_line,
+    problem,
+    settings,
+    warning,
+)
 from pacs_common.errors import ArgensError
 
 ROLE = "node"
@@ -26,7 +34,7 @@ AT_ONCE = 8
 def examinations() -> list[tuple[str, Examination]]:
     """Return what is examined, in the order in which it is told."""
     return [
-        ("settings", _settings),
+        ("settings", lambda: settings(_contradictions())),
         ("ports", _ports),
         ("certificates", _certificates),
         ("disk", _disk),
@@ -37,11 +45,6 @@ def examinations() -> list[tuple[str, Examination]]:
         ("portal", _portal),
         ("peers", _peers),
     ]
-
-
-def _settings() -> Iterator[Finding]:
-    found = list(_contradictions())
-    yield from found or [ok("settings", "contradict each other nowhere")]
 
 
 def _contradictions() -> Iterator[Finding]:

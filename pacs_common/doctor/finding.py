@@ -54,6 +54,28 @@ def examined(examinations: Iterable[tuple[str, Examination]]) -> Iterator[Findin
             yield problem(about, f"cannot be examined: {told}", "see the role's log")
 
 
+def tell(
+    examinations: Iterable[tuple[str, Examination]], write: Callable[[str], object], *, json: bool
+) -> int:
+    """Examine and tell a line for each finding as soon as it is found, or all as JSON at the end.
+
+    Returns the exit status.
+    """
+    found = []
+    for one in examined(examinations):
+        found.append(one)
+        if not json:
+            write("".join(lines([one])))
+    if json:
+        write(as_json(found))
+    return status(found)
+
+
+def settings(contradictions: Iterable[Finding]) -> list[Finding]:
+    """Return what contradicts in a role's settings, or that nothing does."""
+    return list(contradictions) or [ok("settings", "contradict each other nowhere")]
+
+
 def lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield a line for each finding."""
     for one in findings:

@@ -36,6 +36,16 @@ def role(about: str, url: str) -> Iterator[Finding]:
         yield warning(about, told, "run the doctor there")
 
 
+def trusting_role(
+    about: str, url: str, status: Callable[[], Any], key_file: str
+) -> Iterator[Finding]:
+    """Ask as `role` does; where it answered, ask too whether it believes our tickets."""
+    found = list(role(about, url))
+    yield from found
+    if len(found) > 1:
+        yield believes(about, status, key_file)
+
+
 def clock(about: str, ahead_s: float | None) -> Finding:
     """Say by how much a clock differs from this machine's."""
     if ahead_s is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,19 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from pacs_common.doctor import certificates, databases, disks, others, ports, restored
-from pacs_common.doctor.finding import Examination, Finding, ok, one_line, problem, warning
+from pacs_common.doctor.finding import (
+    Examination,
+    Finding,
+    ok,
+    one_line,
+    problem,
+    settings,
+    warning,
+)
 from pacs_web import config
 from pacs_web.archive.asking import archive_at
 from pacs_web.audit.anchors import anchors
+from pacs_web.nodes.models import Node
 from pacs_web.nodes.registry import archive_url, own_client, own_nodes
 
 ROLE = "web"
@@ -26,7 +36,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def examinations() -> list[tuple[str, Examination]]:
     """Return what is examined, in the order in which it is told."""
     return [
-        ("settings", _settings),
+        ("settings", lambda: settings(_contradictions())),
         ("ports", _ports),
         ("disk", lambda: disks.folder(config.DATA_DIR)),
         ("secrets", _secrets),
@@ -36,11 +46,6 @@ def examinations() -> list[tuple[str, Examination]]:
         ("nodes", _nodes),
         ("archive", _archive),
     ]
-
-
-def _settings() -> Iterator[Finding]:
-    found = list(_contradictions())
-    yield from found or [ok("settings", "contradict each other nowhere")]
 
 
 def _contradictions() -> Iterator[Finding]:
@@ -122,12 +127,13 @@ def _nodes() -> Iterator[Finding]:
     if not found:
         yield warning("nodes", "none is registered", "register them, or name PACS_NODES")
     for node in found:
-        about = f"node {node.name}"
-        told = list(others.role(about, node.url))
-        yield from told
-        if len(told) > 1:  # it answered
-            client = own_client(node, "doctor", WAIT_S)
-            yield others.believes(about, client.status, str(config.TRUST_DIR / "portal.pub.pem"))
+        key = str(config.TRUST_DIR / "portal.pub.pem")
+        ask = partial(_status_of, node)
+        yield from others.trusting_role(f"node {node.name}", node.url, ask, key)
+
+
+def _status_of(node: Node) -> Any:
+    return own_client(node, "doctor", WAIT_S).status()
 
 
 def _archive() -> Iterator[Finding]:
@@ -137,8 +143,10 @@ def _archive() -> Iterator[Finding]:
             "archive", "there is none: one disk has the only copy", "set PACS_ARCHIVE_URL"
         )
         return
-    told = list(others.role("archive", url))
-    yield from told
-    if len(told) > 1:
-        client = archive_at(url, "doctor")
-        yield others.believes("archive", client.status, str(config.TRUST_DIR / "portal.pub.pem"))
+    key = str(config.TRUST_DIR / "portal.pub.pem")
+    ask = partial(_archive_status, url)
+    yield from others.trusting_role("archive", url, ask, key)
+
+
+def _archive_status(url: str) -> Any:
+    return archive_at(url, "doctor").status()

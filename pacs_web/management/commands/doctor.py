@@ -20,11 +20,4 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Tell a line for each finding, as soon as it is found."""
-        found = []
-        for one in finding.examined(examinations()):
-            found.append(one)
-            if not options["json"]:
-                self.stdout.write("".join(finding.lines([one])))
-        if options["json"]:
-            self.stdout.write(finding.as_json(found))
-        sys.exit(finding.status(found))
+        sys.exit(finding.tell(examinations(), self.stdout.write, json=options["json"]))
