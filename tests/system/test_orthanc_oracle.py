@@ -55,15 +55,17 @@ EXCEPTIONS = {
     ("badVR.dcm", "00280008"): "'1A' is no number: we say what is there, Orthanc nothing",
     ("966_fixed.dcm", "00100030"): "no date: the index does not keep what is none",
     ("JPGLosslessP14SV1_1s_1f_8b.dcm", "00400260"): "Orthanc reads no sequence in an UN",
-    # an instance names another modality than its series began with: the series' counts in searches
-    ("sr_document.dcm", "00080060"): "another modality than its series",
-    # which of the two began their series is the affair of the threads that take a body's parts
+    # one series, several modalities: the first names it in searches, and which of a body's parts
+    # is first is the affair of the threads that take them
     **{
-        (f"example-redacted-{name}.dcm", tag): "another modality than its series"
-        for name in ("jp2k", "mg-jp2k")
+        (f"{name}.dcm", tag): "another modality than its series"
+        for name in (
+            *("CT_small", "ct_image", "sr_document", "example", "example-mg"),
+            *("example-redacted-jp2k", "example-redacted-moved-jp2k", "example-redacted-mg-jp2k"),
+        )
         for tag in ("00080060", "00080061")
     },
-    ("example.dcm", "00080060"): "another modality than its series",
+    ("basic.dcm", "00100010"): "studies of one UID: the first file names the patient",
     ("img_1.0.0.0.dcm", "00100010"): "studies of one UID: the first file names the patient",
 }
 NOT_BY_ORTHANC = {
