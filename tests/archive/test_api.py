@@ -13,7 +13,7 @@ from archive_node.policy.scan import scan_all
 from pacs_common.tickets import TicketIssuer
 from tests.archive.conftest import STUDY, run_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 READ, OPERATE, RECALL = "archive.read", "archive.operate", "archive.recall"
 
 

@@ -17,6 +17,8 @@ from tests.contract.conftest import bucket, running_store, store  # noqa: F401
 from tests.contract.test_s3_vault import set_transition
 from tests.support.recording_door import Seen, recorded
 
+pytestmark = pytest.mark.slow
+
 WAITS = ("waiting", "cold storage")
 
 

@@ -25,6 +25,8 @@ from tests.archive.vaults import (
     two_vaults,
 )
 
+pytestmark = pytest.mark.slow
+
 OTHER = "1.2.4"
 
 

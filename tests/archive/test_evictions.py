@@ -17,6 +17,8 @@ from pacs_common import errors
 from tests.archive.conftest import run_job
 from tests.archive.test_scan import fill, jobs, run_all
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def full(node, vault, archive):

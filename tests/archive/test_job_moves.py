@@ -18,7 +18,7 @@ from archive_node.steps.work import LeaseLost
 from pacs_common import errors
 from tests.archive.conftest import STUDY
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "archive-jobs.md"
 ALL = list(Job.State.values)
 

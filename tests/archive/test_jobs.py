@@ -15,7 +15,7 @@ from archive_node.steps.work import LeaseLost
 from pacs_common import errors
 from tests.archive.conftest import STUDY, run_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

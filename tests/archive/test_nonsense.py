@@ -10,7 +10,7 @@ from tests.archive.conftest import STUDY, run_job, unlike
 from tests.archive.node_stand_in import Handler, NodeStandIn, Study, serving
 from tests.archive.test_api import Caller, is_problem
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

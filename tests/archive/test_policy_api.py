@@ -25,7 +25,7 @@ from tests.archive.conftest import STUDY, run_job, unlike
 from tests.archive.test_api import OPERATE, READ, Caller, is_problem
 from tests.archive.test_scan import fill, jobs, run_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 RULE = {
     "name": "Old CT", "action": "evict", "vault": "", "reason": "", "enabled": True,
     "conditions": {"modalities": ["CT"], "description": "crane"},

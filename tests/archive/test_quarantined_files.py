@@ -24,6 +24,8 @@ from tests.archive.test_restore_node import PLENTY, restore
 from tests.archive.test_scrub import scrub
 from tests.archive.vaults import member_file, state_of
 
+pytestmark = pytest.mark.slow
+
 ONE = "1.2.3.1"
 ALONE = "1.2.9"  # a study of which nothing is stored
 OTHER = unlike(41)

@@ -17,6 +17,8 @@ from archive_node.vault.tape import TapeLibrary, TapeVolume
 from tests.archive.conftest import STUDY, run_job, unlike
 from tests.archive.test_proof import flip_bit
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"2026": bytes(range(32))}
 OWN = {
     Copy: ("id", "verified_at"),

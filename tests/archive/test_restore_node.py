@@ -30,6 +30,8 @@ from tests.archive.vaults import (
     two_vaults,
 )
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = "1.2.4", "1.2.5"
 PLENTY = {
     "total_bytes": 10**9, "free_bytes": 10**9, "stored_bytes": 0, "reserve_bytes": 10**6

@@ -31,6 +31,8 @@ from tests.archive.vaults import (
     two_vaults,
 )
 
+pytestmark = pytest.mark.slow
+
 OTHER = "1.2.4"
 
 

@@ -14,6 +14,8 @@ from archive_node.steps import staging
 from tests.archive.conftest import STUDY, run_job, unlike
 from tests.archive.node_stand_in import NodeStandIn, serving
 
+pytestmark = pytest.mark.slow
+
 
 def jobs(kind: str, **fields: str) -> list[Job]:
     return list(Job.objects.filter(kind=kind, **fields).order_by("id"))

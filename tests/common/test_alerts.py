@@ -11,6 +11,8 @@ import yaml
 
 from tests.support.services import require
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 RUNBOOKS = {

@@ -24,6 +24,8 @@ from pacs_common.errors import BadInput, Conflict, Unavailable
 from pacs_common.measures import kept_backups
 from tests.support.postgres import cluster
 
+pytestmark = pytest.mark.slow
+
 KNOWN = ["app.0001_initial"]
 ROWS = 200
 

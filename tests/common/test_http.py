@@ -14,6 +14,8 @@ from pacs_common.http import HttpClient, guarded
 from pacs_common.logs import trace_id
 from tests.common.peer import breaks_off, peer, says, says_json, waits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def client():

@@ -16,7 +16,7 @@ import pytest
 from pacs_common import processes
 from pacs_common.processes import Program, Supervisor
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 PATIENCE_S = 20.0
 SLEEPER = """

@@ -34,6 +34,7 @@ SOAK = (
     "def test_soak():\n    assert os.environ['PACS_TEST_SOAK'] == '1'\n"
 )
 XFAILS = "import pytest\n@pytest.mark.xfail\ndef test_known():\n    assert False\n"
+QUICKLY = "-p no:schemathesis -p no:django -p no:anyio"  # plug-ins that no suite here needs
 CONFIGURATION = "[pytest]\nmarkers =\n    slow\n    soak\n"
 
 
@@ -58,6 +59,7 @@ def run(tests: Path, *arguments: str, **environ: str) -> subprocess.CompletedPro
         f"sys.exit(main(sys.argv[1:], Path({str(tests)!r})))"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PACS_", "PYTEST_"))}
+    environment["PYTEST_ADDOPTS"] = QUICKLY
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,

@@ -15,6 +15,8 @@ from pacs_common import errors
 from tests.support.services import require
 from tests.support.tape_stand_ins.use import ONE, TWO, get, members, put, states, use, volume
 
+pytestmark = pytest.mark.slow
+
 STATUS = """\
   Storage Changer /dev/sch0:3 Drives, 6 Slots ( 1 Import/Export )
 Data Transfer Element 0:Full (Storage Element 2 Loaded):VolumeTag = A00002L6                     \

@@ -17,6 +17,8 @@ from archive_node.vault.base import MemberExists, VaultUnavailable
 from pacs_common import errors
 from tests.support.tape_stand_ins.use import ONE, THREE, TWO, get, members, put, states, use, volume
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 DOOMED = """

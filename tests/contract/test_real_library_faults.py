@@ -11,6 +11,8 @@ from archive_node.vault.base import MediumFailed, VaultUnavailable
 from pacs_common import errors
 from tests.support.tape_stand_ins.use import ONE, THREE, TWO, get, members, put, states, use, volume
 
+pytestmark = pytest.mark.slow
+
 QUICK = "0.4"  # seconds: how long a program may hang in these tests
 
 

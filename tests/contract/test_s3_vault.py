@@ -30,6 +30,8 @@ from pacs_common import errors
 from tests.support.object_store import ObjectStore
 from tests.support.recording_door import Seen, recorded
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 MEMBER = "CT/1.2/r1-1.tar"
 KEY = f"main/A00001/{MEMBER}"

@@ -22,6 +22,8 @@ from archive_node.vault_setting import BadSpec, VaultDefaults
 from pacs_common import errors
 from tests.support.tape_stand_ins.rig import Rig
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 VOLUME_BYTES = 50_000
 MEMBER = "CT/1.2/r1-1.tar"

@@ -12,7 +12,7 @@ from pacs_common.errors import CannotRender
 from tests.node.codestreams_made import SYNTAXES, made, tried
 from tests.node.render_images import compressed
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 FEW, MANY = 40, 1500
 
 

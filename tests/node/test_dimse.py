@@ -39,6 +39,8 @@ from pacs_common.availability import Availability
 from tests.node.objects import SERIES, STUDY, as_stream, ct, encoded
 from tests.support.rejections import rejected
 
+pytestmark = pytest.mark.slow
+
 STUDY_FIND = StudyRootQueryRetrieveInformationModelFind
 STUDY_GET = StudyRootQueryRetrieveInformationModelGet
 STUDY_MOVE = StudyRootQueryRetrieveInformationModelMove

@@ -24,6 +24,8 @@ from dicom_node.store.layout import Layout
 from tests.node.objects import SERIES, STUDY, ct
 from tests.support.services import require
 
+pytestmark = pytest.mark.slow
+
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 OTHER = f"{STUDY}9"

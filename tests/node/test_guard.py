@@ -27,6 +27,8 @@ from pacs_common.tickets import TicketIssuer
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.web_answers import require_problem, whole
 
+pytestmark = pytest.mark.slow
+
 OPEN = {"healthz", "readyz", "metrics"}
 PEER, FORGOTTEN = "api/peers/<path:title>", "api/rejected-callers/<int:caller_id>"
 BODIES = {

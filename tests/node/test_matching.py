@@ -22,6 +22,8 @@ from dicom_node.index.values import date_of, number_of, time_of
 from dicom_node.models import Series, Study
 from pacs_common.errors import BadQuery
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = Semantics(True, True, True, True, False, True, True)
 
 

@@ -14,6 +14,8 @@ from dicom_node.dicomweb import capabilities
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.web_answers import require_problem, whole
 
+pytestmark = pytest.mark.slow
+
 INSTANCE = f"/dicom-web/studies/{STUDY}/series/{SERIES}/instances/{SERIES}.1"
 WADL = f"{{{capabilities.NAMESPACE}}}"
 ROUTES = [

@@ -39,6 +39,8 @@ from dicom_node.dimse.association.wire import AssociationEnded, BadPdu, PeerSile
 from pacs_common.errors import PeerUnreachable
 from tests.support.rejections import rejected
 
+pytestmark = pytest.mark.slow
+
 Admit = Callable[[Request], Admission | Refusal]
 EXPLICIT, IMPLICIT = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)
 

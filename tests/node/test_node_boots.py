@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.services import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def manage(tmp_path, *words: str, **settings: str) -> subprocess.CompletedProcess:
     """Run `manage.py node ...` with nothing but a data folder in its environment."""

@@ -21,6 +21,8 @@ from tests.node.objects import SERIES, STUDY, ct, put_away
 from tests.node.test_frames import JPEG, get
 from tests.node.web_answers import parts_of, require_problem, whole
 
+pytestmark = pytest.mark.slow
+
 PIXELS = np.arange(64 * 64, dtype="<u2").reshape(64, 64) // 16
 
 

@@ -19,6 +19,8 @@ from dicom_node.sampleday.sample_index import make
 from tests.support.postgres import cluster
 from tests.support.roles import ROOT
 
+pytestmark = pytest.mark.slow
+
 FUZZY = Semantics(fuzzy=True)
 CASES = [
     (Query(Level.STUDY, {"PatientID": "FR-010000100"}), {"study_by_patient_id"}),

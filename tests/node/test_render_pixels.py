@@ -47,7 +47,7 @@ NOT_COMPARED = {
     "liver_nonbyte_aligned_rle.dcm",
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 def is_reproducible(ds):

@@ -23,7 +23,7 @@ from tests.support.services import require
 
 PNG = RenderOptions(format="png")
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 def picture(ds, index=0, **options):

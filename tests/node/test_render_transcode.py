@@ -42,7 +42,7 @@ WHY_NOT = (  # the only reasons for which a decodable frame is not offered as lo
     "colours that decoding changes",
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 def reread(data, syntax):

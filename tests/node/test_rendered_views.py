@@ -12,6 +12,8 @@ from dicom_node.prepared import pictures
 from tests.node.objects import SERIES, STUDY, ct, put_away
 from tests.node.web_answers import require_problem
 
+pytestmark = pytest.mark.slow
+
 ROOT = f"/dicom-web/studies/{STUDY}"
 INSTANCE = f"{ROOT}/series/{SERIES}/instances/{SERIES}.1"
 LEVELS = [ROOT, f"{ROOT}/series/{SERIES}", INSTANCE, f"{INSTANCE}/frames/1"]

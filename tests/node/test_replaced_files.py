@@ -22,6 +22,8 @@ from dicom_node.prepared.kept import PICTURES
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.web_answers import parts_of, require_problem, whole
 
+pytestmark = pytest.mark.slow
+
 IN_SERIES = f"/dicom-web/studies/{STUDY}/series/{SERIES}"
 IMAGE = f"{IN_SERIES}/instances/{SERIES}.1"
 RAW = {"Accept": "multipart/related; type=application/octet-stream"}

@@ -21,6 +21,8 @@ from dicom_node.store.layout import Layout
 from pacs_common import kept_files
 from tests.node.objects import SERIES, STUDY, ct, without_pixels
 
+pytestmark = pytest.mark.slow
+
 IMAGE = f"{SERIES}.1"
 AT = f"/rescue/studies/{STUDY}/series/{SERIES}/instances/{IMAGE}/"
 PAGES = (

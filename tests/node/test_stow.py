@@ -33,6 +33,8 @@ from tests.node.stow_bodies import (
 )
 from tests.node.web_answers import require_problem
 
+pytestmark = pytest.mark.slow
+
 MANY = 10_000 if os.environ.get("PACS_TEST_SOAK") else 1500
 DEFLATED = "1.2.840.10008.1.2.1.99"
 IMPLICIT = "1.2.840.10008.1.2"

@@ -26,6 +26,8 @@ from tests.node.objects import (
 )
 from tests.node.web_answers import parts_of, require_problem, stored_bytes, whole
 
+pytestmark = pytest.mark.slow
+
 ROOT = f"/dicom-web/studies/{STUDY}"
 INSTANCE = f"{ROOT}/series/{SERIES}/instances/{SERIES}.1"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"

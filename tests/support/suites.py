@@ -29,7 +29,7 @@ SUITES = (
     Suite("archive", workers=2),
     Suite("web", workers=2),
     Suite("contract", workers=2),
-    Suite("system", fast=False, workers=2),
+    Suite("system", fast=False, workers=3),
     Suite("browser", fast=False),
 )
 
@@ -64,7 +64,12 @@ class Asked:
 
 def present(tests: Path) -> list[Suite]:
     """Return the suites that have tests in this folder."""
-    return [suite for suite in SUITES if any((tests / suite.name).rglob("test_*.py"))]
+    return [suite for suite in SUITES if _files(tests / suite.name)]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return a suite's files of tests; each is run by one worker."""
+    return list(folder.rglob("test_*.py"))
 
 
 def run(suite: Suite, tests: Path, asked: Asked) -> Outcome:
@@ -80,8 +85,9 @@ def run(suite: Suite, tests: Path, asked: Asked) -> Outcome:
             asked.marks,
         ]
         argv += ["--junitxml", str(report), "-o", "junit_family=xunit2", "-q", "--color=auto"]
-        if suite.workers:
+        if suite.workers and len(_files(tests / suite.name)) > 1:
             argv += ["-n", str(suite.workers), "--dist", "loadfile"]
+            argv += ["--no-loadscope-reorder"]  # tests/conftest.py knows which files take long
         env = {**os.environ, **({"PACS_TEST_SOAK": "1"} if asked.soak else {})}
         began = time.monotonic()
         status = subprocess.run(argv, cwd=tests.parent, env=env, check=False).returncode

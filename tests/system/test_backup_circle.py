@@ -1,4 +1,7 @@
-"""Each role is backed up at work, loses what it had, and is what it was: on both databases."""
+"""Each role is backed up at work, loses what it had, and is what it was: on both databases.
+
+`make test` has the archive on SQLite and the others on PostgreSQL, `make soak` all on either.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,28 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 NAMES = ("node", "archive", "portal")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def urls(request: pytest.FixtureRequest) -> Iterator[tuple[dict[str, str], Cluster | None]]:
-    """The databases of the three roles; none named for SQLite."""
-    if request.param == "sqlite":
-        yield {}, None
-        return
+ON_POSTGRESQL = {"both": ("node", "portal"), "sqlite": (), "postgresql": NAMES}
+
+
+@pytest.fixture(
+    params=[
+        "both",
+        pytest.param("sqlite", marks=pytest.mark.soak),
+        pytest.param("postgresql", marks=pytest.mark.soak),
+    ]
+)
+def urls(request: pytest.FixtureRequest) -> Iterator[tuple[dict[str, str], Cluster]]:
+    """The databases of the roles that have one on PostgreSQL, and the server."""
     with cluster() as server:
-        yield {name: server.create(name) for name in NAMES}, server
+        yield {name: server.create(name) for name in ON_POSTGRESQL[request.param]}, server
 
 
-def lose(role: roles.Role, server: Cluster | None, name: str) -> None:
+def lose(role: roles.Role, server: Cluster, name: str) -> None:
     """Destroy a role's database and its own keys."""
     folder = Path(role.env["PACS_DATA_DIR"])
     for path in [*folder.glob("*.sqlite3*"), *folder.glob("*.pem"), *folder.glob("secret*")]:
         path.unlink()
-    if server is not None:
+    if "PACS_DATABASE_URL" in role.env:
         server.execute(f'DROP DATABASE "{name}"')
         server.create(name)
 

@@ -1,7 +1,8 @@
 """Everything on real files: what others made goes in, is shown, is archived, and comes back.
 
 The files are those that pydicom ships and, where the folder exists, some 460 public ones. Many
-are odd or broken on purpose: each is taken, or refused with one line.
+are odd or broken on purpose: each is taken, or refused with one line. `make test` takes each third
+(test_whole_collection.py sends every one), `make soak` all.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ REFUSALS = [
     r"0xC000 the data set cannot be read",
 ]
 WAIT_S = 90
-EVERY = 1 if SOAK else 3  # of a study's series: each, or some
+EVERY = 1 if SOAK else 3  # of the files, and of a study's series: each, or some
 
 
 @dataclass
@@ -68,8 +69,9 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHospital]
     archive = roles.archive(folder, {"CT": node}, PACS_HIGH_WATERMARK="1")
     portal = roles.portal(folder, {"CT": node}, archive.url)
     with roles.running(node, archive, portal):
-        folders = [str(path) for path in (SHIPPED, SHARED_DICOM) if path.is_dir()]
-        done = node.command("send", "127.0.0.1", str(node.dicom_port), *folders, timeout_s=300)
+        real = [*SHIPPED.rglob("*"), *SHARED_DICOM.rglob("*")]
+        files = sorted(str(path) for path in real if path.is_file())[::EVERY]
+        done = node.command("send", "127.0.0.1", str(node.dicom_port), *files, timeout_s=300)
         lines = [
             line for line in done.stderr.splitlines()
             if re.match(r"/.*: \S", line) and "img/s" not in line

@@ -14,7 +14,7 @@ from tests.web.archive_answers import NODE, NOW, VAULT, Archive
 from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nodes")]
 PAGES = [
     "", "alarms/", "jobs/", "jobs/1/", "recalls/", "mounts/", "volumes/", "volumes/vault-1/A00001/",
     "evictions/", "evictions/1/", "rules/", "rules/new/", "rules/1/", "holds/", "watermarks/",

@@ -10,7 +10,7 @@ from tests.web.archive_answers import Archive
 from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nodes")]
 PAGE = "/archive/jobs/"
 ACT = "/archive/jobs/act/"
 

@@ -13,7 +13,7 @@ from pacs_web.audit.models import AuditEvent
 from tests.web.archive_answers import NODE, NOW, Archive
 from tests.web.made_studies import CT_STUDY
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nodes")]
 RULES = "/archive/rules/"
 HOLDS = "/archive/holds/"
 MARKS = "/archive/watermarks/"

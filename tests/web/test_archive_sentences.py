@@ -16,6 +16,8 @@ from pacs_web.archive.telling import in_language, refusal
 from tests.web.archive_answers import NODE, NOW, Archive
 from tests.web.test_archive_dashboard import ALARM
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2028, 12, 30, 12, 22, tzinfo=UTC)
 FULL = (
     "CR is above its high watermark and nothing may be evicted: 70020816896 bytes are left, "

@@ -15,6 +15,8 @@ from pacs_web.audit.models import Action, AuditEvent
 from tests.web.made_studies import CT_STUDY, ct_study
 from tests.web.node_stand_in import StandIn, node_stand_in
 
+pytestmark = pytest.mark.slow
+
 PAGE = f"/studies/{CT_STUDY}/correct/"
 SHOWN = {
     "PatientName": "LEFEVRE^Jean", "PatientID": "FR-1", "IssuerOfPatientID": "FREJUS",

@@ -20,6 +20,8 @@ from tests.web.made_studies import CT_STUDY, instance
 from tests.web.node_stand_in import StandIn, node_stand_in
 from tests.web.test_hostile_nodes import Hostile, answer
 
+pytestmark = pytest.mark.slow
+
 STUDIES = "/dicom-web/studies"
 
 

@@ -12,6 +12,8 @@ from pacs_web.nodes.models import Node
 from tests.web.made_studies import CT_STUDY, instance
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 STUDIES = "/dicom-web/studies"
 
 

@@ -19,6 +19,8 @@ from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY, RF_STUDY, ct_study, file_bytes, instance
 from tests.web.node_stand_in import StandIn, node_stand_in
 
+pytestmark = pytest.mark.slow
+
 STUDIES = "/dicom-web/studies"
 NEW_STUDY = "1.2.826.0.1.3680043.10.1999.77"
 BOUNDARY = "kept.apart"

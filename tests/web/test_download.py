@@ -21,6 +21,8 @@ from tests.web.made_studies import CT_STUDY, ct_study, instance
 from tests.web.node_stand_in import Behaviour, StandIn, node_stand_in
 from tests.web.test_role import running
 
+pytestmark = pytest.mark.slow
+
 PAGE = f"/studies/{CT_STUDY}/"
 
 

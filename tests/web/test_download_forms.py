@@ -22,6 +22,8 @@ from tests.web.made_studies import CT_STUDY, RF_STUDY, SR_STUDY, file_bytes
 from tests.web.node_answers import metadata_of
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 
 def unpacked(response, folder: Path) -> Path:
     """Write a streamed ZIP's content into a folder."""

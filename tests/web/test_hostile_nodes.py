@@ -18,6 +18,8 @@ from pacs_web import config
 from pacs_web.nodes.models import Node
 from tests.web.made_studies import CT_STUDY
 
+pytestmark = pytest.mark.slow
+
 EXAM = f"/studies/{CT_STUDY}/"
 SERIES = f"{EXAM}series/{CT_STUDY}.1/"
 IMAGE = f"{SERIES}instances/{CT_STUDY}.1.1/"

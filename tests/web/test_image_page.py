@@ -19,6 +19,8 @@ from pacs_web.viewer.pictures import pictures_of, sorted_instances
 from tests.web.made_studies import CT_STUDY, RF_STUDY, SR_STUDY, instance
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 SERIES = f"/studies/{CT_STUDY}/series/{CT_STUDY}.1/"
 IMAGE = f"{SERIES}instances/{CT_STUDY}.1.3/"
 REPORT = f"/studies/{SR_STUDY}/series/{SR_STUDY}.1/instances/{SR_STUDY}.1.1/"

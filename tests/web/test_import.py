@@ -23,6 +23,8 @@ from tests.web import node_stand_in
 from tests.web.made_studies import CT_STUDY, file_bytes, instance
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 FOREIGN = "1.2.826.0.1.3680043.10.1999.88"
 CSRF = {"content_type": "application/octet-stream"}
 

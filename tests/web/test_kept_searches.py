@@ -16,6 +16,8 @@ from pacs_web.studies.models import RecentExam, SavedSearch
 from tests.web.made_studies import CT_STUDY, RF_STUDY
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 LATELY = "Opened lately"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from django.test import Client
 
 from tests.support import catalogue
 from tests.support.services import require
 from tests.web.made_studies import CT_STUDY
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_text_has_its_french() -> None:

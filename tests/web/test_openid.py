@@ -22,6 +22,8 @@ from tests.support.openid_provider import (
     serving,
 )
 
+pytestmark = pytest.mark.slow
+
 NOBODY_OUTSIDE = "From outside the hospital a second step is needed"
 
 

@@ -20,6 +20,8 @@ from pacs_web.accounts.demo import ensure_demo_accounts
 from pacs_web.accounts.models import Account, ApiToken
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

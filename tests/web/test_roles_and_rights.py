@@ -15,6 +15,8 @@ from pacs_web.nodes.models import Node, PlacingRule
 from tests.web.made_studies import CT_STUDY
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 PUBLIC = {
     "login",
     "login-code",

@@ -21,6 +21,8 @@ from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY, ct_study, instance, rf_study
 from tests.web.node_stand_in import Behaviour, StandIn, node_stand_in
 
+pytestmark = pytest.mark.slow
+
 
 def found(browser: Client, **typed: object) -> str:
     """Search and return the page of results."""

@@ -20,6 +20,8 @@ from tests.web.foreign_stand_in import foreign_stand_in, study
 from tests.web.made_studies import instance
 from tests.web.node_stand_in import StandIn, node_stand_in
 
+pytestmark = pytest.mark.slow
+
 HTMX = {"HTTP_HX_REQUEST": "true"}
 
 

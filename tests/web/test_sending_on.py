@@ -14,6 +14,8 @@ from tests.web.audited import without_trace
 from tests.web.made_studies import CT_STUDY
 from tests.web.node_stand_in import StandIn
 
+pytestmark = pytest.mark.slow
+
 PAGE = f"/studies/{CT_STUDY}/send/"
 LISTENS = {"host": "10.0.0.9", "port": 104, "tls": False}
 PEERS = [

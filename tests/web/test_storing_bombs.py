@@ -19,6 +19,8 @@ from tests.web.made_studies import CT_STUDY, file_bytes
 from tests.web.node_stand_in import StandIn
 from tests.web.test_dicomweb_storing import BOUNDARY, KIND, problem_of, report_of, store
 
+pytestmark = pytest.mark.slow
+
 GROWN_BYTES = 512 << 20
 MOST_MEMORY_BYTES = 256 << 20
 

@@ -27,6 +27,8 @@ from tests.node.custody.restored import COPIES, Lost, digest, give, give_all, gi
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.test_rebuild import snapshot
 
+pytestmark = pytest.mark.slow
+
 LEGAL = Hold("legal", "expertise", "archivist")
 ONE = (STUDY, f"{SERIES}.1")
 

@@ -21,6 +21,8 @@ from tests.node.custody.restored import COPIES, Lost
 from tests.node.objects import STUDY, ct
 from tests.support.roles import ROOT
 
+pytestmark = pytest.mark.slow
+
 KILLS = 3
 FILL = """
 import io, pickle, sys
