@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from tests.support.ports import free_port
 
 START_TIMEOUT_S = 60.0
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+AE_TITLE = "ARGENS_CT"  # that all are called by
+MAX_PDU_BYTES = 131072  # the most that DCMTK's programs take
 DCMTK = {"TCP_NODELAY": "1"}  # what its programs ask of their sockets, Orthanc's included
 
 
@@ -112,6 +114,32 @@ def storescp(folder: Path) -> Peer:
     process = _start(argv, log)
     _wait_listening(port, process, log)
     return Peer(port, 0, process.pid, lambda: len(os.listdir(kept)), lambda: _stop(process))
+
+
+def dcmqrscp(folder: Path, destinations: Mapping[str, int] | None = None) -> Peer:
+    """Start DCMTK's archive, a process for each association: files and a flat index, no sync.
+
+    `destinations` are AE titles of loopback with their ports.
+    """
+    executable = program("dcmqrscp")
+    kept = folder / "received"
+    kept.mkdir()
+    port = free_port()
+    hosts = "".join(f"{ae} = ({ae}, 127.0.0.1, {at})\n" for ae, at in (destinations or {}).items())
+    configuration = folder / "dcmqrscp.cfg"
+    configuration.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = {MAX_PDU_BYTES}\nMaxAssociations = 64\n"
+        f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\n{AE_TITLE} {kept} RW (100, 1000mb) ANY\nAETable END\n"
+    )
+    log = folder / "dcmqrscp.log"
+    process = _start([executable, "-c", str(configuration), "+B"], log)
+    _wait_listening(port, process, log)
+
+    def held() -> int:
+        return len([name for name in os.listdir(kept) if name != "index.dat"])
+
+    return Peer(port, 0, process.pid, held, lambda: _stop(process))
 
 
 def sender() -> str:
