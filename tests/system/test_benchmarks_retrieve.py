@@ -52,7 +52,7 @@ def test_a_server_that_lost_a_file_fails_the_benchmark(door, study: Study, tmp_p
             assert server.held() == 3
             retrieve.measure("dcmqrscp", server, study, door, sinks)
             next((tmp_path / "received").glob("CT*")).unlink()
-            with pytest.raises(RuntimeError, match="2 of 3 objects|ended with"):
+            with pytest.raises(RuntimeError, match=r"2 of 3 objects|ended with"):
                 retrieve.measure("dcmqrscp", server, study, door, sinks)
         finally:
             server.stop()
