@@ -29,7 +29,7 @@ from tests.benchmarks.ingest import _send
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.benchmarks.taking import Sink, Taken
-from tests.support.process_tree import Consumption, processor_s, wait_quiet
+from tests.support.process_tree import Consumption
 
 NAMES = ("argens", "orthanc", "dcmqrscp")
 DOORS = ("C-MOVE", "C-GET", "WADO-RS")
@@ -37,7 +37,6 @@ CLIENTS = (1, 8)
 FORKING = {"dcmqrscp"}  # a process for each association: what an ended one took is told late
 LEAST = 1e-6  # processor time is counted in ticks of some milliseconds: it may be none
 GOAL = 2.0  # times Orthanc
-REST_S, REST_TIMEOUT_S = 2.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,9 @@ def _servers(
     known[taking.CALLING] = [taking.CALLING, "127.0.0.1", 104]
     destinations = ",".join(f"{name}=127.0.0.1:{port}" for name, port in ports.items())
     starts: dict[str, Callable[[Path], Peer]] = {
-        "argens": lambda own: peers.argens(own, PACS_MOVE_DESTINATIONS=destinations),
+        "argens": lambda own: peers.argens(
+            own, PACS_MOVE_DESTINATIONS=destinations, **peers.AT_ONCE
+        ),
         "orthanc": lambda own: peers.orthanc_on_the_web(
             own, DicomModalities=known, MaximumPduLength=peers.MAX_PDU_BYTES
         ),
@@ -224,14 +225,7 @@ def _fill(server: Peer, studies: Sequence[Study]) -> None:
     _send(server.port, Batch([study.exam.folder for study in studies], files, 0))
     if (held := server.held()) != files:
         raise RuntimeError(f"{files} objects were sent and {held} are held")
-    deadline = time.monotonic() + REST_TIMEOUT_S
-    while time.monotonic() < deadline:
-        wait_quiet(server.pid)
-        before = processor_s(server.pid)
-        time.sleep(REST_S)
-        if processor_s(server.pid) - before <= 0.1 * REST_S:
-            return
-    raise RuntimeError("a server does not come to rest")
+    server.rest()
 
 
 def _rounds(
