@@ -14,6 +14,7 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     ExplicitVRLittleEndian,
     JPEGLosslessSV1,
+    XRayAngiographicImageStorage,
     generate_uid,
 )
 
@@ -79,6 +80,28 @@ def radiographs(folder: Path, count: int) -> Exam:
     return exam(folder)
 
 
+def angiography(folder: Path, frames: int) -> Exam:
+    """Write one XA object of 1024 x 1024, 8 bits: so many frames, so many megabytes."""
+    folder.mkdir(parents=True)
+    side = 1024
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    vessel = 90 * (np.abs(x - 0.3 * np.sin(4 * y)) < 0.02)
+    noise = np.random.default_rng(1).normal(120, 8, (side, side))
+    frame = np.clip(noise - vessel, 0, 255).astype("u1").tobytes()
+    uids = {name: generate_uid(prefix=None) for name in ("study", "series")}
+    ds = ct(1, **uids, SOPInstanceUID=generate_uid(prefix=None), PatientID="FR-XA")
+    ds.SOPClassUID, ds.Modality = XRayAngiographicImageStorage, "XA"
+    ds.Rows = ds.Columns = side
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    ds.RescaleIntercept, ds.WindowCenter, ds.WindowWidth = 0, 128, 256
+    ds.NumberOfFrames, ds.FrameTime = frames, 33
+    ds.PixelData = frame * frames
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.save_as(folder / "0000.dcm", enforce_file_format=True)
+    return exam(folder)
+
+
 def exam(folder: Path) -> Exam:
     """Return what a folder of one series holds."""
     found = []
@@ -86,4 +109,4 @@ def exam(folder: Path) -> Exam:
         ds = dcmread(path, stop_before_pixels=True)
         series = f"studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
         found.append(f"{series}/instances/{ds.SOPInstanceUID}")
-    return Exam(folder, series, found, int(ds.Rows) * int(ds.Columns) * 2)
+    return Exam(folder, series, found, int(ds.Rows) * int(ds.Columns) * int(ds.BitsAllocated) // 8)

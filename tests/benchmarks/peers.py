@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,17 @@ import psycopg2
 
 from tests.support import roles
 from tests.support.ports import free_port
+from tests.support.process_tree import processor_s, wait_quiet
 
 START_TIMEOUT_S = 60.0
+REST_S, REST_TIMEOUT_S = 2.0, 600.0
+AT_ONCE = {"PACS_PREPARE_AFTER_S": "1"}  # renditions are made when images come, and then it rests
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+AE_TITLE = "ARGENS_CT"  # that all are called by
+MAX_PDU_BYTES = 131072  # the most that DCMTK's programs take
+INSTANCES = "SELECT count(*) FROM dicom_node_instance"
+UNREAD = f"{INSTANCES} WHERE stored_sha256 = ''"
+UNPREPARED = "SELECT count(*) FROM dicom_node_study WHERE prepared_revision < revision"
 DCMTK = {"TCP_NODELAY": "1"}  # what its programs ask of their sockets, Orthanc's included
 
 
@@ -41,6 +49,19 @@ class Peer:
     held: Callable[[], int]
     stop: Callable[[], None]
     details: dict[str, Any] = field(default_factory=dict)
+    waiting: Callable[[], int] = lambda: 0
+    """How much it has still to do with what came: digests, renditions."""
+
+    def rest(self) -> None:
+        """Wait until it does nothing by itself any more; raises RuntimeError."""
+        deadline = time.monotonic() + REST_TIMEOUT_S
+        while time.monotonic() < deadline:
+            wait_quiet(self.pid)
+            before = processor_s(self.pid)
+            time.sleep(REST_S)
+            if not self.waiting() and processor_s(self.pid) - before <= 0.1 * REST_S:
+                return
+        raise RuntimeError("a server does not come to rest")
 
 
 def argens(folder: Path, database_url: str = "", **settings: str) -> Peer:
@@ -57,15 +78,34 @@ def argens(folder: Path, database_url: str = "", **settings: str) -> Peer:
         node.stop()
         raise
 
-    def held() -> int:
-        return _count(database_url, Path(node.env["PACS_DATA_DIR"]) / "index.sqlite3")
-
-    details = {"node": node}
-    return Peer(node.dicom_port, node.http_port, node.process.pid, held, node.stop, details)
+    index = Path(node.env["PACS_DATA_DIR"]) / "index.sqlite3"
+    return Peer(
+        node.dicom_port,
+        node.http_port,
+        node.process.pid,
+        lambda: _number(database_url, index, INSTANCES),
+        node.stop,
+        {"node": node},
+        lambda: sum(_number(database_url, index, count) for count in (UNREAD, UNPREPARED)),
+    )
 
 
 def orthanc(folder: Path, **settings: Any) -> Peer:
     """Start Orthanc as it comes (SQLite, storage synced), its associations closed at once."""
+    argv, port, http_port = orthanc_configured(folder, **settings)
+    log = folder / "orthanc.log"
+    process = start(argv, log)
+    _wait_listening(port, process, log)
+
+    def held() -> int:
+        statistics = httpx.get(f"http://127.0.0.1:{http_port}/statistics", timeout=30)
+        return int(statistics.json()["CountInstances"])
+
+    return Peer(port, http_port, process.pid, held, lambda: stop(process))
+
+
+def orthanc_configured(folder: Path, **settings: Any) -> tuple[list[str], int, int]:
+    """Return how Orthanc is started, its DICOM port and its HTTP port; raises Absent."""
     executable = program("Orthanc", "/usr/sbin/Orthanc")
     port, http_port = free_port(), roles.free_port()
     configuration = {
@@ -82,15 +122,7 @@ def orthanc(folder: Path, **settings: Any) -> Peer:
     }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration))
-    log = folder / "orthanc.log"
-    process = _start([executable, str(path)], log)
-    _wait_listening(port, process, log)
-
-    def held() -> int:
-        statistics = httpx.get(f"http://127.0.0.1:{http_port}/statistics", timeout=30)
-        return int(statistics.json()["CountInstances"])
-
-    return Peer(port, http_port, process.pid, held, lambda: _stop(process))
+    return [executable, str(path)], port, http_port
 
 
 def orthanc_on_the_web(folder: Path, **settings: Any) -> Peer:
@@ -109,9 +141,35 @@ def storescp(folder: Path) -> Peer:
     port = free_port()
     argv = [executable, "--fork", "-aet", "STORESCP", "+B", "-od", str(kept), str(port)]
     log = folder / "storescp.log"
-    process = _start(argv, log)
+    process = start(argv, log)
     _wait_listening(port, process, log)
-    return Peer(port, 0, process.pid, lambda: len(os.listdir(kept)), lambda: _stop(process))
+    return Peer(port, 0, process.pid, lambda: len(os.listdir(kept)), lambda: stop(process))
+
+
+def dcmqrscp(folder: Path, destinations: Mapping[str, int] | None = None) -> Peer:
+    """Start DCMTK's archive, a process for each association: files and a flat index, no sync.
+
+    `destinations` are AE titles of loopback with their ports.
+    """
+    executable = program("dcmqrscp")
+    kept = folder / "received"
+    kept.mkdir()
+    port = free_port()
+    hosts = "".join(f"{ae} = ({ae}, 127.0.0.1, {at})\n" for ae, at in (destinations or {}).items())
+    configuration = folder / "dcmqrscp.cfg"
+    configuration.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = {MAX_PDU_BYTES}\nMaxAssociations = 64\n"
+        f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\n{AE_TITLE} {kept} RW (100, 1000mb) ANY\nAETable END\n"
+    )
+    log = folder / "dcmqrscp.log"
+    process = start([executable, "-c", str(configuration), "+B"], log)
+    _wait_listening(port, process, log)
+
+    def held() -> int:
+        return len([name for name in os.listdir(kept) if name != "index.dat"])
+
+    return Peer(port, 0, process.pid, held, lambda: stop(process))
 
 
 def sender() -> str:
@@ -127,7 +185,8 @@ def program(name: str, elsewhere: str = "") -> str:
     return found
 
 
-def _start(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
+def start(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a program in a group of its own; what it says is added to `log`."""
     with log.open("ab") as output:
         return subprocess.Popen(
             argv,
@@ -139,7 +198,7 @@ def _start(argv: list[str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End a program and what it forked (it leads a group of its own)."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
@@ -162,9 +221,8 @@ def _wait_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> N
     raise RuntimeError(f"{process.args} does not listen on {port}")
 
 
-def _count(database_url: str, index: Path) -> int:
-    """Return the node's indexed instances, read from its database."""
-    statement = "SELECT count(*) FROM dicom_node_instance"
+def _number(database_url: str, index: Path, statement: str) -> int:
+    """Return a count of the node's database."""
     if database_url:
         with contextlib.closing(psycopg2.connect(database_url)) as database:
             with database.cursor() as cursor:
