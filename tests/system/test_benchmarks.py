@@ -28,7 +28,7 @@ def test_no_two_images_of_a_scanner_share_a_uid(tmp_path):
         assert len(ds.PixelData) == 512 * 512 * 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 def test_a_small_run_counts_what_each_receiver_holds_and_puts_the_ratios_first(capsys):
     for program in ("storescu", "storescp", "Orthanc"):
         require(program)
@@ -62,7 +62,7 @@ def test_an_absent_receiver_is_named(capsys, monkeypatch):
     assert "not measured: orthanc (Orthanc is not installed)" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 def test_a_small_run_asks_both_for_every_kind_and_puts_the_ratios_last(capsys, tmp_path):
     for program in ("storescu", "Orthanc"):
         require(program)
@@ -91,7 +91,7 @@ def test_an_answer_that_is_not_whole_fails_the_web_benchmark():
         server.shutdown()
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 @pytest.mark.timeout(300)
 def test_a_small_federation_is_searched_at_every_door_and_what_the_portal_adds_comes_last(capsys):
     assert (

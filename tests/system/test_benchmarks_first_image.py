@@ -50,7 +50,7 @@ def test_a_black_canvas_is_no_picture(page: Page, monkeypatch):
     assert 2 <= first_image.opened(page, began) <= time.time() - began
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 @pytest.mark.timeout(180)
 def test_a_small_run_opens_the_quick_view_cold_and_warm(capsys, tmp_path: Path):
     for program in ("storescu", "chromium"):

@@ -16,7 +16,7 @@ from tests.support.ports import free_port
 from tests.support.services import require
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 @pytest.mark.timeout(180)
 def test_a_small_run_starts_both_and_puts_the_goals_last(capsys, tmp_path: Path):
     require("Orthanc")
@@ -29,7 +29,7 @@ def test_a_small_run_starts_both_and_puts_the_goals_last(capsys, tmp_path: Path)
     assert all(0.01 < one.value < 60 for one in measured.read(found))
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 def test_memory_and_disk_grow_with_what_came(tmp_path: Path):
     for program in ("storescu", "Orthanc"):
         require(program)

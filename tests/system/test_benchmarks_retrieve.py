@@ -20,7 +20,7 @@ from tests.support.services import require
 PROGRAMS = ("storescu", "storescp", "getscu", "movescu", "dcmqrscp")
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # make bench-quick runs it in the gate
 @pytest.mark.timeout(180)
 def test_a_small_run_takes_both_studies_by_every_door_and_puts_the_ratios_last(capsys, tmp_path):
     for program in (*PROGRAMS, "Orthanc"):
