@@ -25,15 +25,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import peers
+from tests.benchmarks import peers, rounds
 from tests.benchmarks.images import Batch, Scanner
+from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.support import postgres
 from tests.support.process_tree import Consumption, wait_quiet
 
 ASSOCIATIONS = (1, 4, 16)
 TARGETS = {1: 3.0, 4: 3.0, 16: 2.0}  # times Orthanc
-NAMES = ("argens-sqlite", "argens-postgresql", "orthanc", "storescp")
+NAMES = ("argens-sqlite", "argens-postgresql", "orthanc", "orthanc-postgresql", "storescp")
 SEND_TIMEOUT_S = 600
 
 
@@ -53,6 +54,12 @@ class Row:
     def rate(self) -> float:
         """Images a second."""
         return self.instances / self.seconds
+
+    @property
+    def workload(self) -> str:
+        """What is compared."""
+        plural = "s" if self.associations > 1 else ""
+        return f"{self.instances} CT of 512 KB, {self.associations} association{plural}"
 
 
 Start = Callable[[Path], Peer]
@@ -74,7 +81,22 @@ def main(arguments: list[str] | None = None) -> int:
             rows.append(row)
             _say(row)
     print("\n".join(["", *report(rows), *absent_ones]))
+    rounds.keep(options.json, found(rows))
     return 0
+
+
+def found(rows: list[Row]) -> list[Measured]:
+    """Return images a second: the median of the rounds of each receiver at each workload."""
+    rates: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        rates.setdefault((row.workload, row.name), []).append(row.rate)
+    return [
+        rounds.median(
+            of_rounds, measure="ingest", workload=workload, who=name, unit="images/s",
+            is_more_better=True,
+        )
+        for (workload, name), of_rounds in rates.items()
+    ]  # fmt: skip
 
 
 def report(rows: list[Row]) -> list[str]:
@@ -85,7 +107,7 @@ def report(rows: list[Row]) -> list[str]:
     }
     lines = ["images a second, as a ratio (medians)"]
     for ours in (name for name in NAMES if name.startswith("argens")):
-        for other in ("orthanc", "storescp"):
+        for other in (name for name in NAMES if not name.startswith("argens")):
             lines += _ratios(medians, ours, other)
     heading = f"{'receiver':<18} {'assoc.':>6} {'images/s':>9} {'MB/s':>7} {'CPU s':>7}"
     lines += ["", f"{heading} {'peak MB':>8} {'rounds':>7}"]
@@ -104,7 +126,7 @@ def _ratios(medians: dict[tuple[str, int], Row], ours: str, other: str) -> list[
         mine, theirs = medians.get((ours, associations)), medians.get((other, associations))
         if mine and theirs:
             part = f"{mine.rate / theirs.rate:.2f} at {associations}"
-            target = TARGETS.get(associations) if other == "orthanc" else 1.0
+            target = TARGETS.get(associations) if other.startswith("orthanc") else 1.0
             parts.append(f"{part} (target {target:g})" if target else part)
     return [f"  {ours} / {other}: {', '.join(parts)}"] if parts else []
 
@@ -126,19 +148,23 @@ def _receivers(only: list[str], stack: contextlib.ExitStack) -> tuple[dict[str, 
         "storescp": peers.storescp,
     }
     absent = []
-    if "argens-postgresql" in only:
+    of_postgresql = {
+        "argens-postgresql": peers.argens,
+        "orthanc-postgresql": peers.orthanc_on_postgresql,
+    }
+    if set(of_postgresql) & set(only):
         try:
-            starts["argens-postgresql"] = _on_postgresql(stack.enter_context(postgres.cluster()))
+            cluster = stack.enter_context(postgres.cluster())
         except pytest.skip.Exception as missing:
-            absent.append(f"not measured: argens-postgresql ({missing})")
+            absent = [f"not measured: {name} ({missing})" for name in of_postgresql if name in only]
+        else:
+            starts |= {name: _on(cluster, start) for name, start in of_postgresql.items()}
     return {name: starts[name] for name in NAMES if name in only and name in starts}, absent
 
 
-def _on_postgresql(cluster: postgres.Cluster) -> Start:
-    def start(folder: Path) -> Peer:
-        return peers.argens(folder, cluster.create(folder.name))
-
-    return start
+def _on(cluster: postgres.Cluster, start_on: Callable[[Path, str], Peer]) -> Start:
+    """Return how to start a receiver on an empty database of its own."""
+    return lambda folder: start_on(folder, cluster.create(folder.name))
 
 
 def _rounds(options: argparse.Namespace, starts: dict[str, Start], folder: Path) -> Iterator[Row]:
@@ -229,13 +255,14 @@ def _say(row: Row) -> None:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.ingest", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of 200 images")
-    parser.add_argument("--rounds", type=int, help="default 3")
+    parser.add_argument("--rounds", type=int, help="default 5")
     parser.add_argument("--images", type=int, help="in each measurement, default 800")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--associations", nargs="+", type=int, default=list(ASSOCIATIONS))
     parser.add_argument("--folder", help="where the receivers store (default: the temp folder)")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.rounds = options.rounds or (1 if options.quick else 5)
     options.images = options.images or (200 if options.quick else 800)
     return options
 

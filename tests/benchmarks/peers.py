@@ -23,7 +23,9 @@ from tests.support import roles
 from tests.support.ports import free_port
 
 START_TIMEOUT_S = 60.0
-DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+PLUGINS = Path("/usr/share/orthanc/plugins")
+DICOMWEB_PLUGIN = PLUGINS / "libOrthancDicomWeb.so"
+POSTGRESQL_PLUGIN = PLUGINS / "libOrthancPostgreSQLIndex.so"
 DCMTK = {"TCP_NODELAY": "1"}  # what its programs ask of their sockets, Orthanc's included
 
 
@@ -99,6 +101,24 @@ def orthanc_on_the_web(folder: Path, **settings: Any) -> Peer:
         raise Absent("Orthanc's DICOMweb plug-in is not installed")
     web = {"Enable": True, "Root": "/dicom-web/", "EnableWado": False}
     return orthanc(folder, Plugins=[str(DICOMWEB_PLUGIN)], DicomWeb=web, **settings)
+
+
+def orthanc_on_postgresql(folder: Path, database_url: str, **settings: Any) -> Peer:
+    """Start Orthanc with its index in a PostgreSQL database, its files on the disk; raises Absent.
+
+    The DICOMweb plug-in is there too, where it is installed.
+    """
+    if not POSTGRESQL_PLUGIN.is_file():
+        raise Absent("Orthanc's PostgreSQL plug-in is not installed")
+    plugins = [str(path) for path in (POSTGRESQL_PLUGIN, DICOMWEB_PLUGIN) if path.is_file()]
+    index = {
+        "EnableIndex": True,
+        "EnableStorage": False,
+        "ConnectionUri": database_url.replace("postgres://", "postgresql://", 1),
+        "Lock": False,
+    }
+    web = {"Enable": True, "Root": "/dicom-web/", "EnableWado": False}
+    return orthanc(folder, Plugins=plugins, PostgreSQL=index, DicomWeb=web, **settings)
 
 
 def storescp(folder: Path) -> Peer:
