@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from pydicom import dcmread
 
-from tests.benchmarks import asked, federation, ingest, peers, web
+from tests.benchmarks import asked, federation, ingest, measured, peers, web
 from tests.benchmarks.images import FIRST, Scanner
 from tests.support.services import require
 
@@ -29,15 +29,19 @@ def test_no_two_images_of_a_scanner_share_a_uid(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_small_run_counts_what_each_receiver_holds_and_puts_the_ratios_first(capsys):
+def test_a_small_run_counts_what_each_receiver_holds_and_puts_the_ratios_first(capsys, tmp_path):
     for program in ("storescu", "storescp", "Orthanc"):
         require(program)
-    asked = ["--quick", "--images", "4", "--associations", "2"]
+    asked = ["--quick", "--images", "4", "--associations", "2", "--json", str(tmp_path / "found")]
     assert ingest.main([*asked, "--only", "argens-sqlite", "orthanc", "storescp"]) == 0
     table = capsys.readouterr().out.partition("images a second, as a ratio")[2]
     assert table.index("argens-sqlite / orthanc") < table.index("receiver")
     for name in ("argens-sqlite", "orthanc", "storescp"):
         assert f"\n{name} " in table
+    found = measured.read(tmp_path / "found")
+    assert {one.who for one in found} == {"argens-sqlite", "orthanc", "storescp"}
+    assert {one.workload for one in found} == {"4 CT of 512 KB, 2 associations"}
+    assert all(one.least == one.value == one.most and one.rounds == 1 for one in found)
 
 
 def test_a_receiver_that_loses_an_image_fails_the_benchmark(tmp_path):
@@ -69,10 +73,10 @@ def test_a_small_run_asks_both_for_every_kind_and_puts_the_ratios_last(capsys, t
     assert web.main(["--quick", "--kinds", "raw frames", "series metadata"]) == 0
     told = capsys.readouterr().out
     for name in ("argens", "orthanc"):
-        for kind in ("raw frames", "series metadata"):
-            assert told.count(f"{name:<8} {kind}") == 4  # one and eight clients, twice
+        assert told.count(f"{name:<8} raw frames") == 4  # one and eight clients, twice
+        assert told.count(f"{name:<8} series metadata") == 2
     ratios = told.partition("as a ratio to Orthanc's")[2]
-    assert ratios.count("(goal 2)") == ratios.count("(goal 5)") == 4
+    assert (ratios.count("(goal 2)"), ratios.count("(goal 5)")) == (4, 2)
 
 
 class Refusing(BaseHTTPRequestHandler):
