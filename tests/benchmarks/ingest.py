@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import peers, rounds
+from tests.benchmarks import goals, peers, rounds
 from tests.benchmarks.images import Batch, Scanner
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
@@ -33,7 +33,6 @@ from tests.support import postgres
 from tests.support.process_tree import Consumption, wait_quiet
 
 ASSOCIATIONS = (1, 4, 16)
-TARGETS = {1: 3.0, 4: 3.0, 16: 2.0}  # times Orthanc
 NAMES = ("argens-sqlite", "argens-postgresql", "orthanc", "orthanc-postgresql", "storescp")
 SEND_TIMEOUT_S = 600
 
@@ -126,7 +125,7 @@ def _ratios(medians: dict[tuple[str, int], Row], ours: str, other: str) -> list[
         mine, theirs = medians.get((ours, associations)), medians.get((other, associations))
         if mine and theirs:
             part = f"{mine.rate / theirs.rate:.2f} at {associations}"
-            target = TARGETS.get(associations) if other.startswith("orthanc") else 1.0
+            target = goals.times("ingest", mine.workload, other)
             parts.append(f"{part} (target {target:g})" if target else part)
     return [f"  {ours} / {other}: {', '.join(parts)}"] if parts else []
 

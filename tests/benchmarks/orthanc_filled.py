@@ -38,7 +38,7 @@ def start(
         raise
     try:
         start = time.monotonic()
-        _load(peer, index)
+        load(peer, index)
     except BaseException:
         peer.stop()
         raise
@@ -46,7 +46,7 @@ def start(
     return peer
 
 
-def _load(peer: Peer, index: Path, senders: int = 4) -> None:
+def load(peer: Peer, index: Path, senders: int = 4) -> None:
     """Give Orthanc the content of an index over its REST interface."""
     source, lock = asking.objects(index), threading.Lock()
     failures: list[str] = []
