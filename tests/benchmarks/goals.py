@@ -124,7 +124,7 @@ class Within(Goal):
         for other in found:
             if (other.who, other.workload) == (self.theirs, one.workload):
                 added = one.value - other.value
-                figure = f"{added:+.4g} {one.unit} to {told(other)} of the {self.theirs}"
+                figure = f"{added:+.4g} {one.unit} beside {told(other)}"
                 return Verdict(
                     self, one.workload, one.who, figure, (other.value + limit) / one.value
                 )

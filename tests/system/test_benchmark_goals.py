@@ -68,7 +68,7 @@ def test_limits_stand_by_themselves_or_above_a_peer_and_know_seconds_from_millis
     for portal, is_met in ((149.0, True), (151.0, False)):
         slowest = took(search, "slowest node", 50, "federation")
         (told,) = stands(slowest, took(search, "argens", portal, "federation")).values()
-        assert told == (is_met, f"+{portal - 50:g} ms to 50 ms of the slowest node")
+        assert told == (is_met, f"+{portal - 50:g} ms beside 50 ms")
 
 
 def test_without_a_peer_a_goal_is_not_met_and_the_peer_is_named():
