@@ -310,8 +310,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 5)
-    options.images = options.images or (200 if options.quick else 2000)
-    options.studies = options.studies or (20_000 if options.quick else 1_000_000)
+    options.images = options.images or (60 if options.quick else 2000)
+    options.studies = options.studies or (5000 if options.quick else 1_000_000)
     return options
 
 

@@ -291,7 +291,7 @@ def _qido(reader: httpx.Client, question: Question) -> None:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.federation", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1 and 3 nodes of 2,000 studies")
+    parser.add_argument("--quick", action="store_true", help="3 nodes of 500 studies")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
     parser.add_argument("--studies", type=int, default=STUDIES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
@@ -300,7 +300,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     rounds.add_json(parser)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.nodes, options.studies, options.rounds = [1, 3], 2000, 5
+        options.nodes, options.studies, options.rounds = [3], 500, 2
+        options.late = min(options.late, 0.2)
     return options
 
 

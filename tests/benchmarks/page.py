@@ -64,9 +64,10 @@ def render(book: Book, drawn: dict[str, str]) -> str:
     parts = [HEAD, "## Goals\n", *_goals(book, judged)]
     for chapter in CHAPTERS:
         parts += _chapter(chapter, book, judged, drawn)
-    parts += ["## Machine\n", _table(("", ""), book.machine.items())]
-    parts += ["## Programs\n", _table(("Program", "Version"), book.programs.items())]
-    parts += ["## Commands\n", _commands(book)]
+    if book.runs:
+        parts += ["## Machine\n", _table(("Part", "What it is"), book.machine.items())]
+        parts += ["## Programs\n", _table(("Program", "Version"), book.programs.items())]
+        parts += ["## Commands\n", _commands(book)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 

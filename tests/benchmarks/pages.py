@@ -145,14 +145,14 @@ def _found(browser: Browser) -> dict[str, str]:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.pages", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="2,000 studies, three rounds")
+    parser.add_argument("--quick", action="store_true", help="1,000 studies, two rounds")
     parser.add_argument("--studies", type=int, default=STUDIES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--folder", help="where the index is made")
     rounds.add_json(parser)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.studies, options.rounds = 2000, 3
+        options.studies, options.rounds = 1000, 2
     return options
 
 

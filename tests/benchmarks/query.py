@@ -261,7 +261,7 @@ def _cluster(stack: contextlib.ExitStack) -> postgres.Cluster | None:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="2,000 instances, in a minute")
+    parser.add_argument("--quick", action="store_true", help="1,000 instances, one round")
     parser.add_argument("--sizes", type=int, nargs="+", default=None, help="instances")
     parser.add_argument("--orthanc-sizes", type=int, nargs="+", default=None)
     parser.add_argument("--requests", type=int, help="of each kind in a round, default 100")
@@ -270,10 +270,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=None, help="where to put the stores")
     rounds.add_json(parser)
     options = parser.parse_args(arguments)
-    options.sizes = options.sizes or ([2000] if options.quick else list(SIZES))
+    options.sizes = options.sizes or ([1000] if options.quick else list(SIZES))
     small = options.sizes if options.quick else ORTHANC_SIZES
     options.orthanc_sizes = small if options.orthanc_sizes is None else options.orthanc_sizes
-    options.requests = options.requests or (20 if options.quick else 100)
+    options.requests = options.requests or (10 if options.quick else 100)
     options.rounds = options.rounds or (1 if options.quick else 5)
     return options
 

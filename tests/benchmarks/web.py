@@ -267,7 +267,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.images, options.radiographs = (20, 4) if options.quick else (200, 16)
+    options.images, options.radiographs = (8, 2) if options.quick else (200, 16)
     options.series, options.repeats = ((50, 100), 3) if options.quick else ((1000, 5000), 5)
     return options
 
