@@ -172,7 +172,7 @@ def _nodes(
     return urls
 
 
-def _fill(folder: Path, url: str, size: int, cluster: postgres.Cluster | None) -> None:
+def _fill(folder: Path, url: str, size: int, cluster: postgres.Cluster | None = None) -> None:
     """Make an index of so many instances."""
     folder.mkdir()
     node = roles.node(folder, "CT", **({"PACS_DATABASE_URL": url} if url else {}))
