@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-fast soak check bench bench-quick bench-ingest bench-query bench-web bench-federation bench-pages bench-archive screenshots tutorial-pictures messages lock sbom audit clean venv venv-dev
+.PHONY: help demo docs test test-fast soak check bench bench-quick bench-ingest bench-query bench-retrieve bench-web bench-first-image bench-federation bench-pages bench-footprint bench-archive screenshots tutorial-pictures messages lock sbom audit clean venv venv-dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,15 +24,11 @@ soak: venv-dev ## run the tests with the full counts (hours)
 check: venv-dev ## the gate: format, lint, types, import contracts, migrations, tests
 	@exec $(VENV_PYTHON) -m tests.support.gate
 
-bench: bench-ingest bench-query bench-web bench-federation bench-pages bench-archive ## run the benchmarks
+bench: venv-dev ## measure all beside its peers and write docs/benchmarks.md (hours, 40 GB)
+	@exec $(VENV_PYTHON) -m tests.benchmarks.book
 
-bench-quick: venv-dev ## run the benchmarks with small counts (two minutes)
-	@$(VENV_PYTHON) -m tests.benchmarks.ingest --quick
-	@$(VENV_PYTHON) -m tests.benchmarks.query --quick
-	@$(VENV_PYTHON) -m tests.benchmarks.web --quick
-	@$(VENV_PYTHON) -m tests.benchmarks.federation --quick
-	@$(VENV_PYTHON) -m tests.benchmarks.pages --quick
-	@$(VENV_PYTHON) -m tests.benchmarks.archive --quick
+bench-quick: venv-dev ## run all the benchmarks with small counts (two minutes)
+	@exec $(VENV_PYTHON) -m tests.benchmarks.book --quick
 
 bench-ingest: venv-dev ## measure how fast objects get in, beside Orthanc and storescp
 	@$(VENV_PYTHON) -m tests.benchmarks.ingest
@@ -40,8 +36,14 @@ bench-ingest: venv-dev ## measure how fast objects get in, beside Orthanc and st
 bench-query: venv-dev ## measure how fast studies are found, beside Orthanc
 	@$(VENV_PYTHON) -m tests.benchmarks.query
 
+bench-retrieve: venv-dev ## measure how fast studies leave, beside Orthanc and dcmqrscp
+	@$(VENV_PYTHON) -m tests.benchmarks.retrieve
+
 bench-web: venv-dev ## measure how fast frames, pictures and metadata leave, beside Orthanc
 	@$(VENV_PYTHON) -m tests.benchmarks.web
+
+bench-first-image: venv-dev ## measure the way from the log-in to the first picture in Chromium
+	@$(VENV_PYTHON) -m tests.benchmarks.first_image
 
 bench-federation: venv-dev ## measure what the portal adds to a search over 1, 4 and 16 nodes
 	@$(VENV_PYTHON) -m tests.benchmarks.federation
@@ -49,7 +51,10 @@ bench-federation: venv-dev ## measure what the portal adds to a search over 1, 4
 bench-pages: venv-dev ## measure each page of the portal beside 100,000 studies
 	@$(VENV_PYTHON) -m tests.benchmarks.pages
 
-bench-archive: venv-dev ## measure copy and proof beside tar, a recall among 1,000, the scan of a million
+bench-footprint: venv-dev ## measure a node's memory, disk and start-up time, beside Orthanc
+	@$(VENV_PYTHON) -m tests.benchmarks.footprint
+
+bench-archive: venv-dev ## measure copy, recall and scrub beside tar, and the scan of a million studies
 	@$(VENV_PYTHON) -m tests.benchmarks.archive
 
 docs: venv-dev ## build the documents as a site into var/site, every link and anchor checked

@@ -6,8 +6,9 @@ A node keeps a study of CT images of 512 KB. *copy*: one worker of the archive f
 HTTP, writes it to a volume, synced, and reads it back from the disk; its peer is `tar` of the same
 files, `sync`, and `sha256sum` of the tar, read back from the same disk. Rounds are interleaved,
 the ratio is that of medians. *recall*: the same study, one of 1,000 on a volume, is evicted and
-brought back; what was read of the volume is counted. *scan*: the rules over a catalogue of
-1,000,000 studies, without the nodes' answers.
+brought back; what was read of the volume is counted; beside the files taken out of the tar, synced
+and summed. *scrub*: the volume is read again and compared, beside `sha256sum` of the tar. *scan*:
+the rules over a catalogue of 1,000,000 studies, without the nodes' answers.
 """
 
 from __future__ import annotations
@@ -16,23 +17,22 @@ import argparse
 import contextlib
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import peers
+from tests.benchmarks import goals, peers, rounds, tarred
+from tests.benchmarks.catalogue import measure_scan
 from tests.benchmarks.images import Scanner
 from tests.benchmarks.ingest import _send
+from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
+from tests.benchmarks.tarred import Tarred
 
-TARGET = 0.8
-NAMES = ("copy", "recall", "scan")
+NAMES = ("copy", "recall", "scrub", "scan")
 BESIDE = 999  # other studies on the volume of the recall
 OTHER_BYTES = 600_000
 WAIT_S = 600.0
@@ -41,48 +41,74 @@ WAIT_S = 600.0
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for and print it; 1 where a study did not come round."""
     options = _options(arguments)
+    found: list[Measured] = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
         _become_an_archive(folder)
-        if {"copy", "recall"} & set(options.only):
+        if {"copy", "recall", "scrub"} & set(options.only):
             try:
                 peers.sender()
             except Absent as absent:
-                print(f"copy and recall are not measured: {absent} (apt-get install dcmtk)")
-            else:
-                node = stack.enter_context(_node(folder, options.images))
-                if "copy" in options.only:
-                    measure_copies(folder, node, options)
-                if "recall" in options.only:
-                    measure_recall(node, options)
+                print(f"nothing is measured: {absent} (apt-get install dcmtk)")
+                return 1
+            node = stack.enter_context(_node(folder, options.images))
+            tar = Tarred(folder, _files_of(node))
+            _copied(node)
+            tar.copy()
+            for name, measure in (
+                ("copy", measure_copies),
+                ("recall", measure_recall),
+                ("scrub", measure_scrub),
+            ):
+                if name in options.only:
+                    found += measure(tar, node, options)
         if "scan" in options.only:
-            measure_scan(options)
+            found += measure_scan(options.studies, options.rounds)
+    rounds.keep(options.json, found)
     return 0
 
 
-def measure_copies(folder: Path, node: Peer, options: argparse.Namespace) -> None:
+def measure_copies(tar: Tarred, node: Peer, options: argparse.Namespace) -> list[Measured]:
     """Print MB/s of our copy and proof, and of tar and sha256sum, round by round and at last."""
-    files = _files_of(node)
-    megabytes = sum(path.stat().st_size for path in files) / 1e6
-    ours, theirs = [], []
-    for number in range(options.rounds):
-        takers: list[tuple[list[float], Callable[[], float]]] = [
-            (ours, lambda: _copied(node)),
-            (theirs, lambda: _tarred(folder, files)),
-        ]
-        for rates, take in takers if number % 2 == 0 else reversed(takers):
-            os.sync()
-            rates.append(megabytes / take())
-        print(
-            f"copy: round {number + 1}, {len(files)} images, {megabytes:.0f} MB:"
-            f" argens {ours[-1]:.0f} MB/s, tar + sha256sum {theirs[-1]:.0f} MB/s",
-            flush=True,
-        )
-    mine, other = statistics.median(ours), statistics.median(theirs)
-    print(
-        f"copy + verify: argens {mine:.0f} MB/s, tar + sha256sum {other:.0f} MB/s,"
-        f" ratio {mine / other:.2f} (target {TARGET:g})"
+    return _beside_tar(
+        f"copy and proof of {options.images:,} CT of 512 KB",
+        node,
+        options.rounds,
+        lambda: _copied(node),
+        tar.copy,
     )
+
+
+def _beside_tar(
+    workload: str,
+    node: Peer,
+    count: int,
+    our_seconds: Callable[[], float],
+    their_seconds: Callable[[], float],
+) -> list[Measured]:
+    """Measure the archive and its peer in turns; print each round and the medians."""
+    megabytes = sum(path.stat().st_size for path in _files_of(node)) / 1e6
+    rates: dict[str, list[float]] = {"argens": [], "tar": []}
+    takers = [("argens", our_seconds), ("tar", their_seconds)]
+    for number in range(count):
+        for name, take in takers if number % 2 == 0 else reversed(takers):
+            os.sync()
+            rates[name].append(megabytes / take())
+        told = ", ".join(f"{name} {of_rounds[-1]:.0f} MB/s" for name, of_rounds in rates.items())
+        print(f"{workload}: round {number + 1}, {megabytes:.0f} MB: {told}", flush=True)
+    found = [
+        rounds.median(
+            of_rounds, measure="archive", workload=workload, who=name, unit="MB/s",
+            is_more_better=True,
+        )
+        for name, of_rounds in rates.items()
+    ]  # fmt: skip
+    mine, other = (one.value for one in found)
+    print(
+        f"{workload}: argens {mine:.0f} MB/s, tar + sha256sum {other:.0f} MB/s,"
+        f" ratio {mine / other:.2f} (target {goals.BESIDE_TAR:g})"
+    )
+    return found
 
 
 def _copied(node: Peer) -> float:
@@ -100,49 +126,55 @@ def _copied(node: Peer) -> float:
     return seconds
 
 
-def _tarred(folder: Path, files: list[Path]) -> float:
-    """Do the same with tar and sha256sum; return the seconds."""
-    target, names = folder / "peer.tar", folder / "peer.names"
-    names.write_text("".join(f"{path}\n" for path in files))
-    target.unlink(missing_ok=True)
-    began = time.perf_counter()
-    subprocess.run(["tar", "-cPf", target, "-T", names], check=True)
-    subprocess.run(["sync", target], check=True)
-    with target.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    subprocess.run(["sha256sum", target], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
-
-
-def measure_recall(node: Peer, options: argparse.Namespace) -> None:
-    """Print how long one study takes back from a volume of 1,000, and what was read of it."""
+def measure_recall(tar: Tarred, node: Peer, options: argparse.Namespace) -> list[Measured]:
+    """Print how fast one study comes back from a volume of 1,000, and what was read of it."""
     from archive_node import library
     from archive_node.models import Copy
 
-    _copied(node)
     vault = library.vault("vault-1")
     others = 99 if options.quick else BESIDE
     content = os.urandom(OTHER_BYTES)
     for number in range(others):
         member = f"CT/1.9.{number}/r1-1.tar"
         vault.append(member, OTHER_BYTES, lambda file: file.write(content))
-    _run("evict", node)
-    with _counting() as read:
+
+    def recall() -> float:
+        _run("evict", node)
+        tarred.forget(_volume_files())
+        with _counting() as read:
+            began = time.perf_counter()
+            job = _run("recall", node)
+            seconds = time.perf_counter() - began
+        if foreign := set(read) - set(Copy.objects.values_list("member", flat=True)):
+            raise RuntimeError(f"{len(foreign)} members were read that hold nothing of the study")
+        print(
+            f"recall: {job.instances_done} images, {sum(read.values()) / 1e6:.1f} MB read of"
+            f" {len(read)} member(s) for {job.bytes_done / 1e6:.1f} MB"
+        )
+        return seconds
+
+    workload = f"recall of {options.images:,} CT of 512 KB, one study of {others + 1:,}"
+    return _beside_tar(workload, node, options.rounds, recall, tar.take_back)
+
+
+def measure_scrub(tar: Tarred, node: Peer, options: argparse.Namespace) -> list[Measured]:
+    """Print how fast a volume is read again and compared."""
+    from archive_node.jobs import dispatch
+    from archive_node.models import Copy
+
+    (label,) = set(Copy.objects.values_list("volume", flat=True))
+
+    def scrub() -> float:
+        tarred.forget(_volume_files())
         began = time.perf_counter()
-        job = _run("recall", node)
+        job = _ended(dispatch.request_for_volume("scrub", "vault-1", label, "bench")[0])
         seconds = time.perf_counter() - began
-    foreign = {
-        name for name in read if name not in set(Copy.objects.values_list("member", flat=True))
-    }
-    if foreign:
-        raise RuntimeError(f"{len(foreign)} members were read that hold nothing of the study")
-    on_volume = sum(volume.used_bytes for volume in vault.volumes())
-    print(
-        f"recall: {job.instances_done} images of one study among {others + 1} on a volume of"
-        f" {on_volume / 1e6:.0f} MB: {seconds:.2f} s, {job.bytes_done / 1e6 / seconds:.0f} MB/s,"
-        f" {sum(read.values()) / 1e6:.1f} MB read of {len(read)} member(s)"
-        f" for {job.bytes_done / 1e6:.1f} MB"
-    )
+        if job.instances_done != options.images:
+            raise RuntimeError(f"the scrub read {job.instances_done} of {options.images} images")
+        return seconds
+
+    workload = f"scrub of {options.images:,} CT of 512 KB"
+    return _beside_tar(workload, node, options.rounds, scrub, tar.read_again)
 
 
 @contextlib.contextmanager
@@ -185,85 +217,21 @@ class _Counted:
         self._file.close()
 
 
-def measure_scan(options: argparse.Namespace) -> None:
-    """Print how long the rules take over a catalogue in which nothing is left to do, and behind."""
-    from django.utils import timezone
-
-    from archive_node.models import Job
-    from archive_node.policy import scan
-
-    studies = options.studies
-    _invent(studies)
-    disk = {"total_bytes": 10**13, "free_bytes": 9 * 10**12, "reserve_bytes": 0}
-    times = []
-    for _ in range(options.rounds):
-        began = time.perf_counter()
-        scan.apply_rules("CT", disk, {}, timezone.now())
-        times.append(time.perf_counter() - began)
-    jobs = Job.objects.filter(kind="copy", state="queued").count()
-    print(
-        f"scan: the rules over {studies} studies: {statistics.median(times):.2f} s"
-        f" (slowest {max(times):.2f} s), {jobs} copies asked for"
-    )
-
-
-def _invent(studies: int) -> None:
-    """Fill a catalogue: all quiet and proven, but for one in 100,000."""
-    from django.db import transaction
-    from django.utils import timezone
-
-    from archive_node.models import NodeState, Proof, StudyFacts
-
-    now = timezone.now()
-    began = time.perf_counter()
-    NodeState.objects.update_or_create(name="CT")
-    for first in range(0, studies, 20_000):
-        numbers = range(first, min(first + 20_000, studies))
-        proofs = [
-            Proof(node="CT", study_uid=f"1.9.{number}", vault="vault-1", revision=60)
-            for number in numbers
-            if number % 100_000
-        ]
-        with transaction.atomic():
-            facts = [StudyFacts(**_invented(number, now)) for number in numbers]
-            StudyFacts.objects.bulk_create(facts, batch_size=500)
-            Proof.objects.bulk_create(proofs, batch_size=500)
-    print(f"scan: {studies} studies invented in {time.perf_counter() - began:.0f} s", flush=True)
-
-
-def _invented(number: int, now: datetime) -> dict[str, Any]:
-    """Return the facts of one study."""
-    used_at = now - timedelta(days=1 + number % 3000)
-    return {
-        "node": "CT",
-        "study_uid": f"1.9.{number}",
-        "patient_issuer": "FREJUS",
-        "patient_id": str(number // 3),
-        "modalities": "CT",
-        "study_date": "20200101",
-        "description": "Crâne sans injection",
-        "instances": 60,
-        "online": 60,
-        "size_bytes": 30_000_000,
-        "online_bytes": 30_000_000,
-        "revision": 60,
-        "last_arrival_at": used_at,
-        "last_access_at": used_at,
-        "digests_ready": True,
-        "seen_at": now,
-        "first_seen_at": used_at,
-    }
-
-
 def _run(kind: str, node: Peer) -> Any:
     """Run one job here, as a worker would; raises RuntimeError where it does not end well."""
-    from archive_node.jobs import dispatch, runner
+    from archive_node.jobs import dispatch
 
     job, _ = dispatch.request(kind, "CT", node.details["study_uid"], "bench")
+    return _ended(job)
+
+
+def _ended(job: Any) -> Any:
+    from archive_node.jobs import runner
+
     runner.run(job.id)
     job.refresh_from_db()
     if job.state != "done":
-        raise RuntimeError(f"{kind} ended as {job.state}: {job.error}")
+        raise RuntimeError(f"{job.kind} ended as {job.state}: {job.error}")
     return job
 
 
@@ -321,6 +289,10 @@ def _become_an_archive(folder: Path) -> None:
     call_command("migrate", verbosity=0)
 
 
+def _volume_files() -> list[Path]:
+    return [path for path in _vault_dir().rglob("*") if path.is_file()]
+
+
 def _vault_dir() -> Path:
     from django.conf import settings
 
@@ -335,10 +307,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--studies", type=int, help="in the catalogue, default 1,000,000")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--folder", help="on the disk that is measured (default: the temp folder)")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 5)
-    options.images = options.images or (200 if options.quick else 2000)
-    options.studies = options.studies or (20_000 if options.quick else 1_000_000)
+    options.images = options.images or (60 if options.quick else 2000)
+    options.studies = options.studies or (5000 if options.quick else 1_000_000)
     return options
 
 

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import socket
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,26 +25,37 @@ from pathlib import Path
 import httpx
 
 from pacs_common.tickets import TicketIssuer
+from tests.benchmarks import goals, rounds
+from tests.benchmarks.late import Late
+from tests.benchmarks.measured import Measured
 from tests.benchmarks.people import Browser
 from tests.support import roles
-from tests.support.ports import free_port
 
 NODES, STUDIES, ROUNDS = (1, 4, 16), 100_000, 15
-GOAL_MS = 100.0
-LATE_S, CLOSE_S = 1.0, 10.0
+LATE_S = 1.0
 LIMIT = 50  # a page of the portal
 FILLING = 2  # indexes that are made at the same time
 
 
 @dataclass(frozen=True)
 class Row:
-    """One question at one door: medians in milliseconds."""
+    """One question at one door: the seconds of each round."""
 
     nodes: str
     question: str
     door: str
-    slowest_ms: float
-    portal_ms: float
+    slowest_s: Sequence[float]
+    portal_s: Sequence[float]
+
+    @property
+    def slowest_ms(self) -> float:
+        """The median until the last node has answered."""
+        return statistics.median(self.slowest_s) * 1000
+
+    @property
+    def portal_ms(self) -> float:
+        """The median until the portal has."""
+        return statistics.median(self.portal_s) * 1000
 
     @property
     def added_ms(self) -> float:
@@ -63,48 +72,6 @@ class Question:
     form: Mapping[str, str]
 
 
-class Late:
-    """A way to a port on which every request is passed on a while late."""
-
-    def __init__(self, to_port: int, late_s: float) -> None:
-        self.port = free_port()
-        self._to, self._late_s = to_port, late_s
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def close(self) -> None:
-        """Take no more connections; those there are end with their callers, who have gone."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(CLOSE_S)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                caller, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._serve, args=(caller,)))
-                self._threads[-1].start()
-
-    def _serve(self, caller: socket.socket) -> None:
-        with caller, socket.create_connection(("127.0.0.1", self._to)) as server:
-            back = threading.Thread(target=_pass, args=(server, caller, 0.0))
-            back.start()
-            _pass(caller, server, self._late_s)
-            back.join()
-
-
-def _pass(source: socket.socket, target: socket.socket, late_s: float) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := source.recv(1 << 16):
-            time.sleep(late_s)
-            target.sendall(chunk)
-    for one in (source, target):
-        with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a table and what the portal adds."""
     options = _options(arguments)
@@ -118,7 +85,29 @@ def main(arguments: list[str] | None = None) -> int:
             if max(options.nodes) > 2:
                 rows += _in_trouble(folder, nodes, options.rounds, options.late)
     print("\n".join(report(rows)))
+    rounds.keep(options.json, found(rows, options.studies))
     return 0
+
+
+def found(rows: Sequence[Row], studies: int) -> Iterator[Measured]:
+    """Yield the milliseconds of the slowest node and of the portal (argens)."""
+    for row in rows:
+        workload = f"{row.question}, {row.door}, {_several(row.nodes, studies)}"
+        for who, seconds in (("slowest node", row.slowest_s), ("argens", row.portal_s)):
+            yield rounds.median(
+                [one * 1000 for one in seconds],
+                measure="federation",
+                workload=workload,
+                who=who,
+                unit="ms",
+                is_more_better=False,
+            )
+
+
+def _several(nodes: str, studies: int) -> str:
+    if not nodes.isdecimal():
+        return f"{nodes}, {studies:,} studies each"
+    return f"{'1 node' if nodes == '1' else f'{nodes} nodes'} of {studies:,} studies"
 
 
 def report(rows: Sequence[Row]) -> list[str]:
@@ -138,7 +127,7 @@ def report(rows: Sequence[Row]) -> list[str]:
         most = max((row for row in rows if row.door == door), key=lambda row: row.added_ms)
         lines.append(
             f"{door:<8} adds at most {most.added_ms:6.1f} ms to the slowest node"
-            f" ({most.nodes}, {most.question}; goal {GOAL_MS:.0f} ms)"
+            f" ({most.nodes}, {most.question}; goal {goals.ADDED_MS:.0f} ms)"
         )
     return lines
 
@@ -177,7 +166,7 @@ def serving(nodes: Sequence[roles.Role]) -> Iterator[None]:
 
 
 def _measured(
-    folder: Path, nodes: Sequence[roles.Role], label: str, rounds: int,
+    folder: Path, nodes: Sequence[roles.Role], label: str, turns: int,
     elsewhere: Mapping[str, int] | None = None, dead: Sequence[str] = (),
 ) -> Iterator[Row]:  # fmt: skip
     """Ask the nodes and the portal in turns; `elsewhere` gives ports to be asked instead."""
@@ -207,28 +196,26 @@ def _measured(
                 "QIDO": lambda q=question: _qido(reader, q),
             }
             times: dict[str, list[float]] = {name: [] for name in ("", *doors)}
-            for turn in range(rounds + 1):
+            for turn in range(turns + 1):
                 for name, ask in {"": lambda q=question: direct.ask(q), **doors}.items():
                     began = time.perf_counter()
                     ask()
                     if turn:  # the first one warms
                         times[name].append(time.perf_counter() - began)
-            slowest = statistics.median(times[""]) * 1000
             for door in doors:
-                taken = statistics.median(times[door]) * 1000
-                yield Row(label, question.name, door, slowest, taken)
+                yield Row(label, question.name, door, times[""], times[door])
 
 
-def _in_trouble(folder: Path, nodes: list[roles.Role], rounds: int, late_s: float) -> Iterator[Row]:
+def _in_trouble(folder: Path, nodes: list[roles.Role], turns: int, late_s: float) -> Iterator[Row]:
     """Measure with the last node dead and the one before it late."""
     *others, slow, dead = nodes
     dead.stop()
     late = Late(slow.http_port, late_s)
     name, gone = slow.env["PACS_NODE_NAME"], dead.env["PACS_NODE_NAME"]
-    label = f"{len(nodes)}, 1 dead, 1 late"
+    label = f"{len(nodes)} nodes, 1 dead, 1 late"
     try:
         yield from _measured(
-            folder, [*others, slow, dead], label, rounds, {name: late.port}, dead=[gone]
+            folder, [*others, slow, dead], label, turns, {name: late.port}, dead=[gone]
         )
     finally:
         late.close()
@@ -304,15 +291,17 @@ def _qido(reader: httpx.Client, question: Question) -> None:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.federation", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1 and 3 nodes of 2,000 studies")
+    parser.add_argument("--quick", action="store_true", help="3 nodes of 500 studies")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
     parser.add_argument("--studies", type=int, default=STUDIES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--late", type=float, default=LATE_S, help="seconds of the late node")
     parser.add_argument("--folder", help="where the indexes are made")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.nodes, options.studies, options.rounds = [1, 3], 2000, 5
+        options.nodes, options.studies, options.rounds = [3], 500, 2
+        options.late = min(options.late, 0.2)
     return options
 
 

@@ -22,11 +22,22 @@ INSTANCE_NUMBER = "000111"
 
 @dataclass(frozen=True)
 class Batch:
-    """Files in one folder for each association; `instances` in all, of `file_bytes` each."""
+    """Files in one folder for each association; `instances` in all, of `file_bytes` each.
+
+    Where they differ, `file_bytes` is their mean, and `name` says what they are.
+    """
 
     folders: list[Path]
     instances: int
     file_bytes: int
+    name: str = ""
+
+    @property
+    def workload(self) -> str:
+        """What is sent and over how many associations, in words."""
+        count = len(self.folders)
+        what = self.name or f"{self.instances} CT of 512 KB"
+        return f"{what}, {count} association{'s' * (count > 1)}"
 
 
 class Scanner:

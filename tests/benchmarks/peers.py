@@ -26,12 +26,14 @@ from tests.support.process_tree import processor_s, wait_quiet
 START_TIMEOUT_S = 60.0
 REST_S, REST_TIMEOUT_S = 2.0, 600.0
 AT_ONCE = {"PACS_PREPARE_AFTER_S": "1"}  # renditions are made when images come, and then it rests
-DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 AE_TITLE = "ARGENS_CT"  # that all are called by
 MAX_PDU_BYTES = 131072  # the most that DCMTK's programs take
 INSTANCES = "SELECT count(*) FROM dicom_node_instance"
 UNREAD = f"{INSTANCES} WHERE stored_sha256 = ''"
 UNPREPARED = "SELECT count(*) FROM dicom_node_study WHERE prepared_revision < revision"
+PLUGINS = Path("/usr/share/orthanc/plugins")
+DICOMWEB_PLUGIN = PLUGINS / "libOrthancDicomWeb.so"
+POSTGRESQL_PLUGIN = PLUGINS / "libOrthancPostgreSQLIndex.so"
 DCMTK = {"TCP_NODELAY": "1"}  # what its programs ask of their sockets, Orthanc's included
 
 
@@ -131,6 +133,24 @@ def orthanc_on_the_web(folder: Path, **settings: Any) -> Peer:
         raise Absent("Orthanc's DICOMweb plug-in is not installed")
     web = {"Enable": True, "Root": "/dicom-web/", "EnableWado": False}
     return orthanc(folder, Plugins=[str(DICOMWEB_PLUGIN)], DicomWeb=web, **settings)
+
+
+def orthanc_on_postgresql(folder: Path, database_url: str, **settings: Any) -> Peer:
+    """Start Orthanc with its index in a PostgreSQL database, its files on the disk; raises Absent.
+
+    The DICOMweb plug-in is there too, where it is installed.
+    """
+    if not POSTGRESQL_PLUGIN.is_file():
+        raise Absent("Orthanc's PostgreSQL plug-in is not installed")
+    plugins = [str(path) for path in (POSTGRESQL_PLUGIN, DICOMWEB_PLUGIN) if path.is_file()]
+    index = {
+        "EnableIndex": True,
+        "EnableStorage": False,
+        "ConnectionUri": database_url.replace("postgres://", "postgresql://", 1),
+        "Lock": False,
+    }
+    web = {"Enable": True, "Root": "/dicom-web/", "EnableWado": False}
+    return orthanc(folder, Plugins=plugins, PostgreSQL=index, DicomWeb=web, **settings)
 
 
 def storescp(folder: Path) -> Peer:

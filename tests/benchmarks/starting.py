@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import peers, query
+from tests.benchmarks import orthanc_filled, peers, query
 from tests.benchmarks.peers import Absent, Peer
 from tests.support import roles
 from tests.support.raw_association import Ended, RawAssociation
@@ -136,7 +136,7 @@ def _load(server: Stopped, index: Path) -> None:
                 raise RuntimeError(f"{server.name} does not start")
             time.sleep(POLL_S)
         peer = Peer(server.port, server.http_port, process.pid, lambda: 0, lambda: None)
-        query._load(peer, index)
+        orthanc_filled.load(peer, index)
     finally:
         server.stop(process)
 

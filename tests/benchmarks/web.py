@@ -4,7 +4,8 @@
 
 The same files in both, over loopback, with 1 and with 8 clients that keep their connections. Each
 client count has instances of its own, so that its first pass is cold; the second pass asks for
-the same once more. Rounds are interleaved, each with an empty store; the table shows medians.
+the same once more. A series' metadata is asked for by one client: once, then some times again.
+Rounds are interleaved, each with an empty store; the table shows medians.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pacs_common.tickets import TicketIssuer
-from tests.benchmarks import exams, peers
+from tests.benchmarks import exams, goals, peers, rounds
 from tests.benchmarks.asked import Answers, ask_all
 from tests.benchmarks.exams import Exam
 from tests.benchmarks.images import Scanner
+from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.support.process_tree import wait_quiet
 
@@ -38,24 +40,30 @@ LEAST_MS = 1e-3  # processor time is counted in ticks of some milliseconds: it m
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of request: of which exam, where, what is accepted, and the goal beside Orthanc."""
+    """One kind of request: of which exam, where, and what is accepted."""
 
     exam: str
     address: str
     accept: str
-    goal: float
     elsewhere: str = ""
     """Orthanc's address where it differs: its plug-in has no thumbnails."""
 
+    @property
+    def is_of_series(self) -> bool:
+        """Whether one answer tells of all the exam."""
+        return self.address.endswith("/metadata")
+
 
 KINDS = {
-    "raw frames": Kind("ct", "{}/frames/1", FRAMES, 2),
-    ".70 frames as stored": Kind("packed", "{}/frames/1", FRAMES, 2),
-    ".70 frames from raw": Kind("ct", "{}/frames/1", SV1, 2),
-    "rendered CT": Kind("ct", "{}/rendered", "image/jpeg", 2),
-    "rendered CR": Kind("cr", "{}/rendered", "image/jpeg", 2),
-    "thumbnails CT": Kind("ct", "{}/thumbnail", "image/jpeg", 2, "{}/rendered?viewport=128,128"),
-    "series metadata": Kind("long", "{}/metadata", JSON, 5),
+    "raw frames": Kind("ct", "{}/frames/1", FRAMES),
+    ".70 frames as stored": Kind("packed", "{}/frames/1", FRAMES),
+    ".70 frames from raw": Kind("ct", "{}/frames/1", SV1),
+    ".70 frames from raw CR": Kind("cr", "{}/frames/1", SV1),
+    "rendered CT": Kind("ct", "{}/rendered", "image/jpeg"),
+    "rendered CR": Kind("cr", "{}/rendered", "image/jpeg"),
+    "thumbnails CT": Kind("ct", "{}/thumbnail", "image/jpeg", "{}/rendered?viewport=128,128"),
+    "series metadata": Kind("long", "{}/metadata", JSON),
+    "metadata of a longer series": Kind("longer", "{}/metadata", JSON),
 }
 
 
@@ -67,12 +75,22 @@ class Row:
     kind: str
     clients: int
     is_warm: bool
+    instances: int
     answers: Answers
 
     @property
     def key(self) -> tuple[str, int, bool]:
         """What is compared."""
         return self.kind, self.clients, self.is_warm
+
+    @property
+    def workload(self) -> str:
+        """What is compared, in words."""
+        if KINDS[self.kind].is_of_series:
+            time = "again" if self.is_warm else "the first time"
+            return f"series of {self.instances:,} instances, {time}"
+        clients = "1 client" if self.clients == 1 else f"{self.clients} clients"
+        return f"{self.kind}, {clients}, {'warm' if self.is_warm else 'cold'}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,7 +108,33 @@ def main(arguments: list[str] | None = None) -> int:
             rows.append(row)
             print(_line(row), flush=True)
     print("\n".join(["", *report(rows)]))
+    rounds.keep(options.json, found(rows))
     return 0
+
+
+def found(rows: list[Row]) -> list[Measured]:
+    """Return the medians of the rounds: answers a second, for metadata milliseconds of one."""
+    passes: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        passes.setdefault((row.workload, row.name), []).append(row)
+    return [_measured(workload, name, of_rounds) for (workload, name), of_rounds in passes.items()]
+
+
+def _measured(workload: str, name: str, passes: list[Row]) -> Measured:
+    if KINDS[passes[0].kind].is_of_series:
+        measure, unit, is_more_better = "metadata", "ms", False
+        values = [one.answers.median_ms for one in passes]
+    else:
+        measure, unit, is_more_better = "renditions", "answers/s", True
+        values = [one.answers.rate for one in passes]
+    return rounds.median(
+        values,
+        measure=measure,
+        workload=workload,
+        who=name,
+        unit=unit,
+        is_more_better=is_more_better,
+    )
 
 
 def report(rows: list[Row]) -> list[str]:
@@ -109,8 +153,11 @@ def report(rows: list[Row]) -> list[str]:
         ratio = _median(measured, "rate") / _median(theirs, "rate")
         cost = _median(theirs, "server_ms") / max(_median(measured, "server_ms"), LEAST_MS)
         pass_ = "again" if is_warm else "first"
+        goal = goals.times(
+            "metadata" if KINDS[kind].is_of_series else "renditions", kind, "orthanc"
+        )
         lines.append(
-            f"  {kind:<22} {clients} clients, {pass_}: {ratio:6.1f} (goal {KINDS[kind].goal:g})"
+            f"  {kind:<22} {clients} clients, {pass_}: {ratio:6.1f} (goal {goal:g})"
             f"  processor {cost:6.1f}"
         )
     return lines
@@ -138,7 +185,8 @@ def _exams(folder: Path, options: argparse.Namespace) -> dict[str, Exam]:
         "ct": lambda where: exams.slices(where, count, scanner),
         "packed": lambda where: exams.compressed(where, count, scanner),
         "cr": lambda where: exams.radiographs(where, options.radiographs * len(CLIENTS)),
-        "long": lambda where: exams.slices(where, options.series, scanner),
+        "long": lambda where: exams.slices(where, options.series[0], scanner),
+        "longer": lambda where: exams.slices(where, options.series[1], scanner),
     }
     return {name: make(folder / name) for name, make in makers.items() if name in needed}
 
@@ -167,21 +215,22 @@ def _passes(
     name: str, peer: Peer, options: argparse.Namespace, made: dict[str, Exam]
 ) -> Iterator[Row]:
     for kind in options.kinds:
-        for part, clients in enumerate(CLIENTS):
-            addresses = _addresses(name, kind, made, part, options)
+        for part, clients in enumerate(CLIENTS[:1] if KINDS[kind].is_of_series else CLIENTS):
+            addresses = _addresses(name, kind, made, part)
             for is_warm in (False, True):
+                if is_warm and KINDS[kind].is_of_series:
+                    addresses = addresses * options.repeats
                 headers = {"Accept": KINDS[kind].accept, **_credentials(name, peer)}
                 answers = ask_all(peer.http_port, addresses, headers, clients, peer.pid)
-                yield Row(name, kind, clients, is_warm, answers)
+                instances = len(made[KINDS[kind].exam].instances)
+                yield Row(name, kind, clients, is_warm, instances, answers)
 
 
-def _addresses(
-    name: str, kind: str, made: dict[str, Exam], part: int, options: argparse.Namespace
-) -> list[str]:
+def _addresses(name: str, kind: str, made: dict[str, Exam], part: int) -> list[str]:
     what = KINDS[kind]
     exam = made[what.exam]
-    if what.exam == "long":
-        return [f"/dicom-web/{what.address.format(exam.series)}"] * options.repeats
+    if what.is_of_series:
+        return [f"/dicom-web/{what.address.format(exam.series)}"]
     pattern = what.elsewhere if what.elsewhere and name == "orthanc" else what.address
     size = len(exam.instances) // len(CLIENTS)
     mine = exam.instances[part * size : (part + 1) * size]
@@ -215,10 +264,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--folder", help="where the files lie (default: the temp folder)")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.images, options.radiographs = (20, 4) if options.quick else (200, 16)
-    options.series, options.repeats = (100, 3) if options.quick else (1000, 16)
+    options.images, options.radiographs = (8, 2) if options.quick else (200, 16)
+    options.series, options.repeats = ((50, 100), 3) if options.quick else ((1000, 5000), 5)
     return options
 
 

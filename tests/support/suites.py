@@ -30,7 +30,7 @@ SUITES = (
     Suite("web", workers=2),
     Suite("contract", workers=2),
     Suite("system", fast=False, workers=3),
-    Suite("browser", fast=False),
+    Suite("browser", fast=False, workers=2),
 )
 
 

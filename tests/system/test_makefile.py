@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests.benchmarks.book import BENCHMARKS
 from tests.support.services import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +32,9 @@ def test_help_is_the_default_and_names_every_target():
         "test",
         "soak",
         "check",
-        "bench-ingest",
-        "bench-query",
-        "bench-web",
+        "bench",
+        "bench-quick",
+        *(f"bench-{one.name.replace('_', '-')}" for one in BENCHMARKS),
         "lock",
         "sbom",
         "audit",
@@ -41,6 +42,14 @@ def test_help_is_the_default_and_names_every_target():
     )
     for target in targets:
         assert f"make {target} " in shown
+
+
+def test_the_benchmarks_are_one_book_and_each_by_itself():
+    assert make("-n", "bench").splitlines()[-1].endswith("python -m tests.benchmarks.book")
+    assert make("-n", "bench-quick").splitlines()[-1].endswith("tests.benchmarks.book --quick")
+    for one in BENCHMARKS:
+        command = make("-n", f"bench-{one.name.replace('_', '-')}").splitlines()[-1]
+        assert command.endswith(f"python -m tests.benchmarks.{one.name}")
 
 
 def test_demo_and_test_prepare_their_libraries_first():

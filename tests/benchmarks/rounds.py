@@ -1,0 +1,34 @@
+"""What several rounds found, as one median with its least and its most."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import measured
+from tests.benchmarks.measured import Measured
+
+
+def median(values: Sequence[float], **about: Any) -> Measured:
+    """Return the median of a value of each round, `about` being the other fields of `Measured`."""
+    return Measured(
+        value=statistics.median(values),
+        rounds=len(values),
+        least=min(values),
+        most=max(values),
+        **about,
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Let a benchmark be asked for a file of what it found."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
+
+
+def keep(path: Path | None, found: Iterable[Measured]) -> None:
+    """Write what was found where `--json` asks for it."""
+    if path is not None:
+        measured.write(path, found)
