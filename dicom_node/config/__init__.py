@@ -20,9 +20,7 @@ __all__ = ["CONFIG", "ENV", "Keeping", "NodeConfig", "Peer", "read"]
 
 
 @dataclass(frozen=True)
-class NodeConfig(
-    Backups, Rescue, Web, Renditions, Storing, Transfers, Storage, Associations, Node
-):
+class NodeConfig(Backups, Rescue, Web, Renditions, Storing, Transfers, Storage, Associations, Node):
     """Everything that a node is told; sizes in bytes, times in seconds."""
 
 

@@ -102,7 +102,7 @@ def sha256_of(path: Path) -> str:
 
 
 def whole_ones(dest: Path, role: str, name: str) -> Iterator[Path]:
-    """Yield what is called and filled like a whole backup of a role below a folder, oldest first."""
+    """Yield what looks like a whole backup of a role below a folder, oldest first."""
     for folder in named(dest, prefix(role, name)):
         if (folder / NAME).is_file():
             yield folder

@@ -1,4 +1,4 @@
-"""`manage.py archive backup [DEST]`: database, journal and secrets of the archive into one folder."""
+"""`manage.py archive backup [DEST]`: the archive's database and secrets into one folder."""
 
 from argparse import ArgumentParser
 from typing import Any
