@@ -76,6 +76,14 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         assert not re.search(r"url\([\"']?(?:https?:)?//", sheet.read_text()), sheet.name
 
 
+def test_no_drawing_is_left_as_the_text_that_a_script_from_elsewhere_would_draw(site: Path) -> None:
+    written = re.compile(r"mermaid|plantuml|graphviz|stateDiagram|sequenceDiagram|flowchart")
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert not [one for one in re.findall(r"<pre[^>]*>.*?</pre>", text, re.S)
+                    if written.search(one)], page.name  # fmt: skip
+
+
 def test_the_tutorials_pictures_are_small_and_all_shown() -> None:
     tutorials = ROOT / "docs" / "tutorials"
     text = "".join(page.read_text() for page in tutorials.glob("*.md"))
