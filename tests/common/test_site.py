@@ -112,3 +112,18 @@ def test_it_is_searched_from_a_disk_without_a_network(site: Path) -> None:
         page.locator(".md-search-result__item").first.wait_for()
         browser.close()
     assert asked and not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+def test_no_command_is_cut_at_the_edge_of_a_page(site: Path) -> None:
+    wider = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=require("chromium"), args=["--no-sandbox"]
+        )
+        for width in (1300, 390):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            for name in ("installation", "backup", "http-api", "runbooks/disk-full"):
+                page.goto((site / f"{name}.html").as_uri())
+                commands = page.locator(".language-sh code")
+                assert commands.count() and commands.evaluate_all(wider) == [], name
+        browser.close()
