@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""One entry for the three roles: `manage.py node|archive|web COMMAND`, default `web`."""
+"""One entry for the three roles: `manage.py node|archive|portal COMMAND`, default `portal`."""
 
 import os
 import sys
@@ -7,7 +7,8 @@ import sys
 SETTINGS = {
     "node": "dicom_node.settings",
     "archive": "archive_node.settings",
-    "web": "pacs_web.settings",
+    "portal": "pacs_web.settings",
+    "web": "pacs_web.settings",  # the same
 }
 
 

@@ -12,6 +12,7 @@ from archive_node.alarm_setting import AlarmSetting
 from archive_node.vault_setting import VaultDefaults, VaultSpec
 from pacs_common import ticket_keys
 from pacs_common.authorities import read_authorities
+from pacs_common.backup.setting import Backups, read_backups
 from pacs_common.env import Env, SettingError
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")  # it names folders on volumes
@@ -20,7 +21,7 @@ _BROKERS = ("filesystem://", "redis://", "rediss://", "redis+socket://")
 
 
 @dataclass(frozen=True)
-class ArchiveConfig(AlarmSetting):
+class ArchiveConfig(Backups, AlarmSetting):
     """Everything that the archive is told; sizes in bytes, times in seconds."""
 
     data_dir: Path
@@ -234,6 +235,7 @@ def read(env: Env) -> ArchiveConfig:
             )
         ),
         **vars(alarm_setting.read(env)),
+        **vars(read_backups(env, "archive")),
     )
     if config.log_format not in ("json", "text"):
         raise SettingError("PACS_LOG_FORMAT", f"{config.log_format!r} is neither json nor text")

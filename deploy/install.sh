@@ -9,7 +9,7 @@ set -Eeuo pipefail
 shopt -s lastpipe # what a pipe ends in may count its changes
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in steps options machine release settings database site services removal; do
+for part in steps options machine release settings database site services upgrade removal; do
     # shellcheck source=/dev/null
     . "$SOURCE/deploy/install/$part.sh"
 done

@@ -6,6 +6,7 @@ import re
 
 from pacs_common import ticket_keys
 from pacs_common.authorities import read_authorities
+from pacs_common.backup.setting import read_backups
 from pacs_common.env import Env, SettingError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -186,6 +187,7 @@ BREAK_GLASS_S = env.integer(
     "Seconds for which an exam is open to a person who broke the glass.",
     low=60,
 )
+BACKUPS = read_backups(env, "portal")
 LOG_LEVEL = env.text("PACS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.")
 LOG_FORMAT = env.text("PACS_LOG_FORMAT", "json", "Form of the log on standard error: json or text.")
 

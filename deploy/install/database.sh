@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# The role's database: its address, its making, a copy of it before an upgrade.
+# The role's database: its address, its making, its backup before an upgrade and the way back.
 
 BACKUPS=/var/backups/argens
+declare -A BACKED_UP=() # role -> the backup that was made before its upgrade
 # by the socket PostgreSQL knows who asks: no password to keep
 OWN_DATABASE=postgres://argens@%2Fvar%2Frun%2Fpostgresql/
 
@@ -43,49 +44,31 @@ make_database() { # ROLE
     fi
 }
 
-# back_up_database ROLE: a copy beside the machine's other backups, for whoever has to go back
-back_up_database() {
-    local url copy
-    url=$(cat "$ETC/secrets/$1/database-url")
-    folder $BACKUPS 0700 root:root
-    copy=$BACKUPS/$1-$(current_release)-$(date -u +%Y%m%dT%H%M%SZ)
-    case $url in
-        sqlite:///*) back_up_sqlite "$1" "${url#sqlite:///}" "$copy.sqlite3" ;;
-        *) back_up_postgresql "$copy.dump" ;;
-    esac
+# backups_of ROLE: the folder of its backups, each night's and those before upgrades
+backups_of() {
+    local told
+    told=$(read_setting "$1" PACS_BACKUP_DIR)
+    echo "${told:-$BACKUPS/$1}"
 }
 
-back_up_sqlite() { # ROLE FILE COPY
-    [ -e "$2" ] || return 0
-    local made
-    made=$(data_of "$1")/.database-copy
-    rm -f "$made"
-    (cd / && runuser -u argens -- python3 - "$2" "$made" <<'PYTHON')
-import sqlite3, sys
-source, target = (sqlite3.connect(name) for name in sys.argv[1:])
-source.backup(target)
-target.close()
-source.close()
-PYTHON
-    (umask 077 && cat "$made" >"$3")
-    rm -f "$made"
-    changed "copied the database to $3"
+# make_backup_folder ROLE: no role but itself reads there, for the backups hold its secrets
+make_backup_folder() {
+    folder $BACKUPS 0750 root:argens
+    chown root:argens $BACKUPS # a former release had it for root alone
+    chmod 0750 $BACKUPS
+    folder "$(backups_of "$1")" 0700 argens:argens
 }
 
-back_up_postgresql() { # COPY, of the database $url
-    if ! command -v pg_dump >/dev/null; then
-        echo "   no copy of the database: pg_dump is not here (apt install postgresql-client)"
-        return 0
-    fi
-    # the address, its password with it, goes by the environment: arguments are seen by all
-    (umask 077 && cd / && DATABASE_URL=$url runuser -u argens -- python3 -c '
-import os
-from urllib.parse import unquote, urlsplit
-url = urlsplit(os.environ.pop("DATABASE_URL"))
-host, _, port = url.netloc.rpartition("@")[2].partition(":")
-told = {"PGHOST": unquote(host), "PGPORT": port, "PGUSER": unquote(url.username or ""),
-        "PGPASSWORD": unquote(url.password or ""), "PGDATABASE": unquote(url.path[1:])}
-os.environ.update({name: value for name, value in told.items() if value})
-os.execvp("pg_dump", ["pg_dump", "--format=custom"])' >"$1")
-    changed "copied the database to $1"
+# back_up ROLE: by the release that is in use, which can also put it back
+back_up() {
+    local told
+    make_backup_folder "$1"
+    told=$(/usr/local/sbin/argens "$1" backup "$(backups_of "$1")")
+    BACKED_UP[$1]=${told%%: *}
+    changed "backed up into ${BACKED_UP[$1]}"
+}
+
+# put_back ROLE: its database as it was before the upgrade
+put_back() {
+    /usr/local/sbin/argens "$1" restore "${BACKED_UP[$1]}" --replace "the upgrade to $RELEASE failed"
 }

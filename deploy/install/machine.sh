@@ -64,6 +64,17 @@ local_postgresql() {
     return 1
 }
 
+# foreign_postgresql: whether one has it elsewhere: its backups want PostgreSQL's own programs
+foreign_postgresql() {
+    local role file
+    for role in $ROLES; do
+        file=$ETC/secrets/$role/database-url
+        [ -e "$file" ] || file=$DATABASE_URL_FILE
+        [ -z "$file" ] || grep -q "^$OWN_DATABASE" "$file" || ! grep -q "^postgres" "$file" || return 0
+    done
+    return 1
+}
+
 # wants_redis: for the archive's queue; the portal's cache does without (docs/operations.md says what
 # whoever writes to that one may do)
 wants_redis() {
@@ -80,6 +91,7 @@ install_packages() {
     local wanted=(ca-certificates openssl python3 python3-venv systemd tzdata) missing=() package
     ! has_site || wanted+=(nginx-light)
     ! local_postgresql || wanted+=(postgresql)
+    ! foreign_postgresql || wanted+=(postgresql-client)
     ! wants_redis || wanted+=(redis-server)
     for package in "${wanted[@]}"; do
         is_installed "$package" || missing+=("$package")

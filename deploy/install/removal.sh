@@ -13,6 +13,7 @@ remove_roles() {
             rm -rf "${UNITS:?}/$service" "${UNITS:?}/$service.d"
             changed "removed $service"
         done
+        remove_backup_timer "$role"
         rm -f "$SITES/$role.site.conf"
         [ "$PURGE" = no ] || purge "$role"
     done
@@ -25,10 +26,19 @@ remove_roles() {
     [ "$PURGE" = yes ] || echo "   kept: $ETC, $DATA, the databases; install.sh brings the role back with them"
 }
 
+# remove_backup_timer ROLE: its backups stay
+remove_backup_timer() {
+    [ -e "$UNITS/argens-backup@.timer" ] || return 0
+    ! systemd_runs || systemctl stop "argens-backup@$1.timer" "argens-backup@$1.service"
+    systemctl --quiet disable "argens-backup@$1.timer"
+    rm -rf "$UNITS/argens-backup@$1.service.d"
+    changed "removed argens-backup@$1.timer"
+}
+
 remove_program() {
     step "Taking the program away"
     [ ! -e $UNITS/argens.target ] || systemctl --quiet disable argens.target
-    rm -rf $UNITS/argens-.service.d $UNITS/argens.target /usr/local/sbin/argens /etc/nginx/conf.d/argens.conf
+    rm -rf $UNITS/argens-.service.d $UNITS/argens-backup@.* $UNITS/argens.target /usr/local/sbin/argens /etc/nginx/conf.d/argens.conf
     [ ! -d $OPT ] || changed "removed $OPT"
     rm -rf $OPT
 }
@@ -45,8 +55,9 @@ TEXT
 }
 
 purge() { # ROLE
-    local data url
+    local data url backups
     data=$(data_of "$1")
+    backups=$(backups_of "$1")
     url=$(cat "$ETC/secrets/$1/database-url" 2>/dev/null || true)
     case $url in
         "$OWN_DATABASE"*)
@@ -55,7 +66,7 @@ purge() { # ROLE
             ;;
     esac
     rm -rf "${data:?}" "$ETC/$1.env" "$ETC/secrets/$1"
-    changed "deleted $data and the settings"
+    changed "deleted $data and the settings; kept: the backups in $backups"
 }
 
 tell_next_steps() {

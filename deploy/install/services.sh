@@ -1,7 +1,9 @@
 # shellcheck shell=bash
-# systemd's units, starting and stopping, upgrading.
+# systemd's units, starting and stopping.
 
 UNITS=/etc/systemd/system
+SHARED_UNITS=(argens-.service.d/confined.conf argens.target argens-backup@.service
+              argens-backup@.service.d/once.conf argens-backup@.timer)
 READY_S=180
 
 services_of() { # ROLE
@@ -16,17 +18,31 @@ all_services() {
     for role in $ROLES; do services_of "$role"; done | tr '\n' ' '
 }
 
+# backup_units KIND: those of the roles, timer or service; none where the release has none yet
+backup_units() {
+    local role
+    [ -e "$UNITS/argens-backup@.timer" ] || return 0
+    for role in $ROLES; do echo "argens-backup@$role.$1"; done | tr '\n' ' '
+}
+
 systemd_runs() {
     [ "$START" = yes ] && [ -d /run/systemd/system ]
 }
 
 write_units() {
     step "systemd's units"
-    local from=$CURRENT/deploy/systemd service role before=$CHANGES
-    folder $UNITS/argens-.service.d 0755 root:root
-    put $UNITS/argens-.service.d/confined.conf 0644 root:root <"$from/argens-.service.d/confined.conf"
-    put $UNITS/argens.target 0644 root:root <"$from/argens.target"
+    local from=$CURRENT/deploy/systemd service role unit before=$CHANGES
+    for unit in "${SHARED_UNITS[@]}"; do
+        if [ -e "$from/$unit" ]; then
+            folder "$(dirname "$UNITS/$unit")" 0755 root:root
+            put "$UNITS/$unit" 0644 root:root <"$from/$unit"
+        else # the release that an upgrade goes back to may not have it
+            rm -f "$UNITS/$unit"
+        fi
+    done
     for role in $ROLES; do
+        make_backup_folder "$role"
+        own_part "$role" "argens-backup@$role.service"
         for service in $(services_of "$role"); do
             put "$UNITS/$service" 0644 root:root <"$from/$service"
             own_part "$role" "$service"
@@ -34,12 +50,12 @@ write_units() {
     done
     ! systemd_runs || [ "$CHANGES" = "$before" ] || systemctl daemon-reload
     # shellcheck disable=SC2046 # names without spaces
-    systemctl --quiet enable argens.target $(all_services)
+    systemctl --quiet enable argens.target $(all_services) $(backup_units timer)
 }
 
 # own_part ROLE SERVICE: what this machine's settings ask of the unit
 own_part() {
-    local data place text="" port
+    local data place text="" port backups
     data=$(data_of "$1")
     [ "$data" = "/var/lib/argens/$1" ] || text+="ReadWritePaths=$data"$'\n'
     if [ "$1" = archive ]; then
@@ -51,6 +67,10 @@ own_part() {
     port=$(read_setting "$1" PACS_DICOM_PORT)
     if [ -n "$port" ] && [ "$port" -lt 1024 ]; then
         text+="CapabilityBoundingSet=CAP_NET_BIND_SERVICE"$'\n'"AmbientCapabilities=CAP_NET_BIND_SERVICE"$'\n'
+    fi
+    backups=$(backups_of "$1")
+    if [[ $2 == argens-backup@* ]] && [ "$backups" != "$BACKUPS/$1" ]; then
+        text+="ReadWritePaths=$backups"$'\n'
     fi
     [ -n "$text" ] || return 0
     folder "$UNITS/$2.d" 0755 root:root
@@ -70,14 +90,14 @@ start_roles() {
         return
     fi
     # shellcheck disable=SC2046
-    systemctl start argens.target $(all_services)
+    systemctl start argens.target $(all_services) $(backup_units timer)
     local role
     for role in $ROLES; do wait_ready "$role"; done
 }
 
 stop_roles() {
     # shellcheck disable=SC2046
-    ! systemd_runs || systemctl stop $(all_services)
+    ! systemd_runs || systemctl stop $(backup_units timer) $(backup_units service) $(all_services)
 }
 
 wait_ready() { # ROLE
@@ -100,49 +120,4 @@ installed_roles() {
         # shellcheck disable=SC2046
         [ ! -e "$UNITS/$(set -- $(services_of $role) && echo "$1")" ] || echo "$role"
     done
-}
-
-upgrade_roles() {
-    OLD=$(current_release)
-    [ -n "$OLD" ] || refuse "nothing is installed here: install first"
-    ROLES=$(installed_roles | tr '\n' ' ') # they share one program
-    install_packages
-    place_release
-    if [ "$OLD" = "$RELEASE" ]; then
-        echo "   it is in use already"
-        return
-    fi
-    trap 'roll_back $?' ERR
-    local role
-    step "Stopping ${ROLES% }"
-    stop_roles
-    for role in $ROLES; do
-        step "The database of the $role"
-        back_up_database "$role"
-    done
-    step "From release $OLD to $RELEASE"
-    link_release
-    for role in $ROLES; do
-        /usr/local/sbin/argens "$role" migrate --noinput -v 0
-    done
-    write_units
-    write_sites
-    start_roles
-    trap 'failed_at $?' ERR
-    forget_old_releases "$RELEASE" "$OLD"
-}
-
-roll_back() {
-    trap - ERR
-    [ "$BASH_SUBSHELL" -eq 0 ] || exit "$1" # the shell above tells it
-    set +e
-    local failed=$STEP
-    echo "install.sh: the upgrade failed at: $failed (exit status $1). Going back to $OLD." >&2
-    stop_roles
-    point_to "$OLD"
-    write_units
-    start_roles
-    echo "install.sh: release $OLD is in use again; nothing of the images was touched." >&2
-    echo "install.sh: should it not get ready, the databases of before are in $BACKUPS (docs/installation.md)." >&2
-    exit 1
 }

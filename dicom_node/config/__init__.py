@@ -13,13 +13,14 @@ from dicom_node.config.storing import Storing, read_storing
 from dicom_node.config.transfers import Transfers, read_transfers
 from dicom_node.config.values import Peer
 from dicom_node.config.web import Web, read_web
+from pacs_common.backup.setting import Backups, read_backups
 from pacs_common.env import Env
 
 __all__ = ["CONFIG", "ENV", "Keeping", "NodeConfig", "Peer", "read"]
 
 
 @dataclass(frozen=True)
-class NodeConfig(Rescue, Web, Renditions, Storing, Transfers, Storage, Associations, Node):
+class NodeConfig(Backups, Rescue, Web, Renditions, Storing, Transfers, Storage, Associations, Node):
     """Everything that a node is told; sizes in bytes, times in seconds."""
 
 
@@ -35,6 +36,7 @@ def read(env: Env) -> NodeConfig:
         **vars(read_transfers(env)),
         **vars(read_web(env)),
         **vars(read_rescue(env)),
+        **vars(read_backups(env, "node")),
     )
 
 

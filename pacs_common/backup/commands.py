@@ -11,7 +11,8 @@ from typing import Any
 from pacs_common.backup import making, manifest, restoring
 from pacs_common.backup.making import Role
 from pacs_common.backup.restoring import Restored
-from pacs_common.errors import BadInput
+from pacs_common.backup.setting import Backups
+from pacs_common.errors import BadInput, Conflict
 
 BACKUP_HELP = "Back up database, journal and secrets (guard it), while the role works."
 RESTORE_HELP = "Put a backup back. Stop the role first."
@@ -28,9 +29,14 @@ class Door:
 
 def add_backup(parser: argparse.ArgumentParser) -> None:
     """Declare what a backup is told."""
-    parser.add_argument("dest", type=Path, metavar="DEST", help="folder of the backups")
     parser.add_argument(
-        "--keep", type=_at_least_one, metavar="N", help="remove all but the newest N of this role"
+        "dest", type=Path, nargs="?", metavar="DEST", help="folder of the backups (PACS_BACKUP_DIR)"
+    )
+    parser.add_argument(
+        "--keep",
+        type=_at_least_one,
+        metavar="N",
+        help="remove all but the newest N of this role (all stay in DEST, else PACS_BACKUPS_KEPT)",
     )
 
 
@@ -45,9 +51,15 @@ def add_restore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="look at everything, touch nothing")
 
 
-def backup(role: Role, applied: Collection[str], options: dict[str, Any]) -> str:
+def backup(role: Role, applied: Collection[str], settings: Backups, options: dict[str, Any]) -> str:
     """Make a backup and return what to tell; raises ArgensError."""
-    made = making.make(role, options["dest"].absolute(), sorted(applied), options["keep"])
+    if (role.data_dir / restoring.MARK).exists():
+        raise Conflict(
+            "a restore is under way or was broken off: there is nothing whole to back up"
+        )
+    dest: Path | None = options["dest"]
+    keep = options["keep"] or (settings.backups_kept if dest is None else None)
+    made = making.make(role, (dest or settings.backup_dir).absolute(), sorted(applied), keep)
     found = manifest.read(made)
     return f"{made}: {len(found.files)} files, {found.size_bytes} bytes; it holds secrets"
 

@@ -36,6 +36,9 @@ class Database(Protocol):
     def dump(self, target: Path) -> None:
         """Write a snapshot to a new file; raises Unavailable."""
 
+    def verify(self, source: Path) -> None:
+        """Read a snapshot from end to end; raises Unavailable where it is not whole."""
+
     def is_empty(self) -> bool:
         """Whether it has no table; raises Unavailable where it does not answer."""
 
@@ -79,6 +82,16 @@ class Sqlite:
         except sqlite3.Error as error:
             raise Unavailable(f"{self.path}: {error}") from None
 
+    def verify(self, source: Path) -> None:
+        """Let SQLite look at every page."""
+        try:
+            with closing(sqlite3.connect(f"{source.as_uri()}?immutable=1", uri=True)) as copy:
+                whole = copy.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+        except sqlite3.Error as error:
+            raise Unavailable(f"{source}: {error}") from None
+        if not whole:
+            raise Unavailable(f"{source} is not a whole SQLite database")
+
     def is_empty(self) -> bool:
         """Whether there is no file, or no table in it; one that cannot be read is not empty."""
         if not self.path.exists() or not self.path.stat().st_size:
@@ -95,9 +108,7 @@ class Sqlite:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, fresh)
-            with closing(sqlite3.connect(fresh)) as copy:
-                if copy.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-                    raise Unavailable(f"{source} is not a whole SQLite database")
+            self.verify(fresh)
             sync(fresh)
             for end in ("", "-wal", "-shm"):
                 old = self.path.with_name(self.path.name + end)
@@ -126,6 +137,10 @@ class Postgresql:
     def dump(self, target: Path) -> None:
         """Let pg_dump write its custom format."""
         self._run("pg_dump", "--format=custom", "--no-owner", "--no-acl", f"--file={target}")
+
+    def verify(self, source: Path) -> None:
+        """Let pg_restore write all of it nowhere."""
+        self._run("pg_restore", f"--file={os.devnull}", str(source), connects=False)
 
     def is_empty(self) -> bool:
         """Whether its schema has no table."""

@@ -45,7 +45,8 @@ class Role:
 def make(role: Role, dest: Path, migrations: Sequence[str], keep: int | None = None) -> Path:
     """Return a new, whole backup below `dest`; older ones beyond `keep` of the role are removed.
 
-    Raises BadInput where `dest` cannot be written, Unavailable where the database does not answer.
+    It is read again before it gets its name and any of those goes. Raises BadInput where `dest`
+    cannot be written or gives back something else, Unavailable where the database does not answer.
     """
     try:
         dest.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,9 +61,16 @@ def make(role: Role, dest: Path, migrations: Sequence[str], keep: int | None = N
     return made
 
 
+def verify(role: Role, folder: Path) -> None:
+    """Raise BadInput or Unavailable unless the backup is what was written and can be read."""
+    found = manifest.read(folder)
+    manifest.check(folder, found)
+    role.database.verify(folder / found.database)
+
+
 def prune(dest: Path, role: str, name: str, keep: int) -> None:
     """Remove the oldest backups of a role, so that `keep` are left; each loses its name first."""
-    whole = list(manifest.whole_ones(dest, role, name))
+    whole = list(manifest.own_ones(dest, role, name))
     for folder in whole[: max(0, len(whole) - keep)]:
         going = folder.with_name(f".gone-{folder.name}")
         folder.rename(going)
@@ -72,7 +80,7 @@ def prune(dest: Path, role: str, name: str, keep: int) -> None:
 
 def _made(role: Role, dest: Path, migrations: Sequence[str]) -> Path:
     begins = manifest.prefix(role.role, role.name)
-    for torn in [*dest.glob(f".new-{begins}*"), *dest.glob(f".gone-{begins}*")]:
+    for torn in [*manifest.named(dest, f".new-{begins}"), *manifest.named(dest, f".gone-{begins}")]:
         shutil.rmtree(torn)  # of a backup that was killed
     begun = datetime.now(UTC)
     final = dest / f"{begins}{begun:%Y%m%dT%H%M%S.%fZ}"
@@ -96,6 +104,7 @@ def _made(role: Role, dest: Path, migrations: Sequence[str]) -> Path:
     for folder in [path for path in fresh.rglob("*") if path.is_dir()]:
         manifest.sync(folder)
     manifest.sync(fresh)
+    verify(role, fresh)
     fresh.rename(final)
     manifest.sync(dest)
     return final

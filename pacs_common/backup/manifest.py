@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from pacs_common.errors import BadInput
 FORMAT = "argens-backup-1"
 NAME = "manifest.json"
 CHUNK_BYTES = 1 << 20
+_TIME = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,30 @@ def sha256_of(path: Path) -> str:
 
 
 def whole_ones(dest: Path, role: str, name: str) -> Iterator[Path]:
-    """Yield the whole backups of a role below a folder, oldest first."""
-    for folder in sorted(dest.glob(f"{prefix(role, name)}*")):
+    """Yield what looks like a whole backup of a role below a folder, oldest first."""
+    for folder in named(dest, prefix(role, name)):
         if (folder / NAME).is_file():
             yield folder
+
+
+def own_ones(dest: Path, role: str, name: str) -> Iterator[Path]:
+    """Yield the whole backups that say themselves that they are this role's, oldest first."""
+    for folder in whole_ones(dest, role, name):
+        try:
+            found = read(folder)
+        except BadInput:
+            continue
+        if not folder.is_symlink() and (found.role, found.name) == (role, name):
+            yield folder
+
+
+def named(dest: Path, begins: str) -> list[Path]:
+    """Return what is called `begins` and a time: node CT has no part in what is node CT-2's."""
+    return [
+        path
+        for path in sorted(dest.iterdir())
+        if path.name.startswith(begins) and _TIME.fullmatch(path.name, len(begins))
+    ]
 
 
 def prefix(role: str, name: str) -> str:

@@ -23,11 +23,11 @@ def backups(data_dir: Path, role: str) -> Iterator[Finding]:
         yield problem("restore", told, f"run manage.py {role} restore again")
     at = kept_backups.last_at(data_dir)
     if at is None:
-        todo = f"run manage.py {role} backup DEST each night (docs/backup.md)"
+        todo = f"run manage.py {role} backup each night, by argens-backup@.timer (docs/backup.md)"
         yield warning("backup", "the role was never backed up", todo)
     elif time.time() - at > OLD_S:
         told = f"the last one is of {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
-        yield warning("backup", told, "look why the nightly backup fails")
+        yield warning("backup", told, "look why: journalctl -u 'argens-backup@*'")
     else:
         yield ok(
             "backup", f"the last one is of {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"

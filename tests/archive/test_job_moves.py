@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from django.conf import settings
@@ -20,6 +22,8 @@ from tests.archive.conftest import STUDY
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "archive-jobs.md"
+DRAWING = PAGE.parent / "images" / "jobs.svg"
+SVG = "{http://www.w3.org/2000/svg}"
 ALL = list(Job.State.values)
 
 
@@ -47,14 +51,44 @@ def test_the_page_and_the_table_of_moves_are_one():
     assert states.MOVES is moves.MOVES
 
 
+def arrows() -> Iterator[tuple[str, str, str, str]]:
+    """Yield what is drawn: from, to, the moves as they are written beside it, the line."""
+    for group in ElementTree.parse(DRAWING).iter(f"{SVG}g"):
+        line, words = group.find(f"{SVG}path"), group.find(f"{SVG}text")
+        yield group.attrib["data-from"], group.attrib["data-to"], words.text, line.attrib["d"]
+
+
 def test_the_page_draws_every_move_that_changes_the_state_and_no_other():
-    drawn = set(re.findall(r"^    (\w+) --> (\w+): (\w+)$", PAGE.read_text(), re.M))
-    assert drawn == {
+    assert f"]({DRAWING.relative_to(PAGE.parent)})" in PAGE.read_text()
+    drawn = [
+        (source, target, name)
+        for source, target, names, _ in arrows()
+        for name in names.split(", ")
+    ]
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) == {
         (source, target, name)
         for name, (sources, target) in moves.MOVES.items()
         for source in sources
         if target is not None
     }
+
+
+def test_each_arrow_leaves_the_box_of_one_state_and_ends_at_that_of_the_other():
+    boxes = {
+        box.attrib["id"]: [float(box.attrib[name]) for name in ("x", "y", "width", "height")]
+        for box in ElementTree.parse(DRAWING).iter(f"{SVG}rect")
+        if "id" in box.attrib
+    }
+    assert set(boxes) == set(ALL)
+    for source, target, names, line in arrows():
+        points = [float(number) for number in re.findall(r"[\d.]+", line)]
+        assert not set(line) & set("HVhvmlcqz"), line
+        for state, (x, y) in ((source, points[:2]), (target, points[-2:])):
+            left, top, width, height = boxes[state]
+            in_box = left <= x <= left + width and top <= y <= top + height
+            inside = left < x < left + width and top < y < top + height
+            assert in_box and not inside, f"{names} does not touch the edge of {state}"
 
 
 def test_the_page_explains_every_state():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,10 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from pacs_common.backup import making, manifest, restoring
+from pacs_common.backup import commands, making, manifest, restoring
 from pacs_common.backup.contents import Back, Content
 from pacs_common.backup.databases import Postgresql, Sqlite
 from pacs_common.backup.making import Role
+from pacs_common.backup.setting import Backups, read_backups
+from pacs_common.env import Env, SettingError
 from pacs_common.errors import BadInput, Conflict, Unavailable
 from pacs_common.measures import kept_backups
 from tests.support.postgres import cluster
@@ -104,6 +108,98 @@ def test_only_the_newest_are_kept_and_other_roles_are_let_alone(role, tmp_path):
     made = [making.make(role, dest, KNOWN, keep=2) for _ in range(4)]
     assert list(manifest.whole_ones(dest, "node", "CT")) == made[-2:]
     assert other.exists() and not list(dest.glob(".gone-*"))
+
+
+def test_only_what_is_a_backup_of_this_very_role_is_removed(role, tmp_path):
+    dest = tmp_path / "backups"
+    first = making.make(role, dest, KNOWN)
+    time_of = first.name.removeprefix("argens-node-CT-")
+    others = [
+        making.make(replace(role, name="CT-2"), dest, KNOWN),  # begins like CT's
+        dest / f"argens-node-CT-{time_of}-by-hand",
+        dest / f".new-argens-node-CT-2-{time_of}",  # under way
+        dest / "argens-node-CT-20200101T000000.000000Z",  # another's, by its manifest
+        dest / "argens-node-CT-20200102T000000.000000Z",  # no manifest that can be read
+        dest / "argens-node-CT-20200103T000000.000000Z",  # leads elsewhere
+    ]
+    for folder in others[1:3]:
+        shutil.copytree(first, folder)
+    shutil.copytree(others[0], others[3])
+    others[4].mkdir()
+    (others[4] / "manifest.json").write_text("{}")
+    shutil.copytree(first, tmp_path / "elsewhere")
+    others[5].symlink_to(tmp_path / "elsewhere")
+    making.make(role, dest, KNOWN, keep=1)
+    assert not first.exists()
+    assert [folder for folder in others if not (folder / "manifest.json").is_file()] == []
+
+
+@pytest.mark.parametrize("torn", ["digest", "pages"])
+def test_the_older_ones_stay_where_the_new_one_cannot_be_read_again(
+    role, tmp_path, monkeypatch, torn
+):
+    dest = tmp_path / "backups"
+    older = [making.make(role, dest, KNOWN) for _ in range(2)]
+    noted = kept_backups.last_at(role.data_dir)
+    dump = Sqlite.dump
+
+    def tearing(database: Sqlite, target: Path) -> None:
+        dump(database, target)
+        content = bytearray(target.read_bytes())
+        content[4096:] = bytes(len(content) - 4096)
+        target.write_bytes(content)
+
+    def misread(folder: Path, found: manifest.Manifest) -> None:
+        raise BadInput("its digest differs")
+
+    if torn == "pages":
+        monkeypatch.setattr(Sqlite, "dump", tearing)
+    else:
+        monkeypatch.setattr(manifest, "check", misread)
+    with pytest.raises((BadInput, Unavailable), match=r"digest|database"):
+        making.make(role, dest, KNOWN, keep=1)
+    assert list(manifest.whole_ones(dest, "node", "CT")) == older
+    assert kept_backups.last_at(role.data_dir) == noted
+
+
+def told(role: Role, *argv: str) -> str:
+    """Run the command as manage.py does, with settings that name a folder of their own."""
+    parser = argparse.ArgumentParser()
+    commands.add_backup(parser)
+    settings = Backups(backup_dir=role.data_dir.parent / "nightly", backups_kept=2)
+    return commands.backup(role, KNOWN, settings, vars(parser.parse_args(argv)))
+
+
+def test_without_a_folder_the_settings_say_where_and_how_many(role, tmp_path):
+    for _ in range(3):
+        assert "it holds secrets" in told(role)
+    assert len(list(manifest.whole_ones(tmp_path / "nightly", "node", "CT"))) == 2
+    for _ in range(3):
+        told(role, str(tmp_path / "by-hand"))
+    assert len(list((tmp_path / "by-hand").glob("argens-*"))) == 3
+    told(role, "--keep", "1")
+    assert len(list((tmp_path / "nightly").glob("argens-*"))) == 1
+
+
+@pytest.mark.parametrize("keep", ["0", "-1", "two", "", "1.5", "²"])
+def test_a_number_to_keep_that_makes_no_sense_is_refused(role, tmp_path, capsys, keep):
+    with pytest.raises(SystemExit):
+        told(role, "--keep", keep)
+    assert "argument --keep: N is 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "nightly").exists()
+
+
+@pytest.mark.parametrize("kept", ["0", "-3", "all"])
+def test_a_setting_that_makes_no_sense_is_refused(kept):
+    with pytest.raises(SettingError, match="PACS_BACKUPS_KEPT"):
+        read_backups(Env({"PACS_BACKUPS_KEPT": kept}), "node")
+
+
+def test_a_role_whose_restore_was_broken_off_is_not_backed_up(role, tmp_path):
+    (role.data_dir / restoring.MARK).write_text("argens-node-CT-then")
+    with pytest.raises(Conflict, match="broken off"):
+        told(role)
+    assert not (tmp_path / "nightly").exists()
 
 
 def test_a_database_that_is_not_empty_is_replaced_for_a_reason_alone_and_stays_beside(
@@ -286,7 +382,10 @@ def test_a_postgresql_database_goes_and_comes_whole(role, tmp_path):
             assert server.execute("SELECT count(*) FROM thing", "one") == "200"
             assert server.execute("SELECT to_regclass('later')", "one") == ""
             made = making.make(own, tmp_path / "backups", KNOWN)
+        making.verify(own, made)
         (made / "database.dump").write_bytes((made / "database.dump").read_bytes()[:-400])
+        with pytest.raises(Unavailable):
+            database.verify(made / "database.dump")
         with pytest.raises(Unavailable):
             database.put_back(made / "database.dump", "")
         assert server.execute("SELECT count(*) FROM thing", "one") == "200"

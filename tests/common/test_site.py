@@ -76,6 +76,14 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         assert not re.search(r"url\([\"']?(?:https?:)?//", sheet.read_text()), sheet.name
 
 
+def test_no_drawing_is_left_as_the_text_that_a_script_from_elsewhere_would_draw(site: Path) -> None:
+    written = re.compile(r"mermaid|plantuml|graphviz|stateDiagram|sequenceDiagram|flowchart")
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert not [one for one in re.findall(r"<pre[^>]*>.*?</pre>", text, re.S)
+                    if written.search(one)], page.name  # fmt: skip
+
+
 def test_the_tutorials_pictures_are_small_and_all_shown() -> None:
     tutorials = ROOT / "docs" / "tutorials"
     text = "".join(page.read_text() for page in tutorials.glob("*.md"))
@@ -104,3 +112,18 @@ def test_it_is_searched_from_a_disk_without_a_network(site: Path) -> None:
         page.locator(".md-search-result__item").first.wait_for()
         browser.close()
     assert asked and not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+def test_no_command_is_cut_at_the_edge_of_a_page(site: Path) -> None:
+    wider = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=require("chromium"), args=["--no-sandbox"]
+        )
+        for width in (1300, 390):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            for name in ("installation", "backup", "http-api", "runbooks/disk-full"):
+                page.goto((site / f"{name}.html").as_uri())
+                commands = page.locator(".language-sh code")
+                assert commands.count() and commands.evaluate_all(wider) == [], name
+        browser.close()

@@ -119,3 +119,20 @@ def test_a_confined_hospital_stores_shows_and_archives(folder):
     for role in (node, archive, portal):
         assert role.refused <= HARMLESS, role.name
         assert role.process.returncode == 0
+
+
+def test_a_confined_backup_reads_the_role_and_writes_its_folder(folder):
+    node = confine(roles.node(folder))
+    with roles.running(node):
+        stored(node)
+    backups = folder / "backups"
+    node.env["PACS_BACKUP_DIR"] = str(backups)
+    node.argv = ["node", "backup"]
+    node.start()
+    assert node.process.wait(60) == 1, "it may not write there"
+    node.writable.append(backups)
+    node.start()
+    assert node.process.wait(60) == 0, (folder / "CT.log").read_text()[-2000:]
+    (made,) = backups.glob("argens-node-CT-*")
+    assert (made / "database.sqlite3").stat().st_size > 0
+    assert node.refused <= HARMLESS

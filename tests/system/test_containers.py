@@ -11,6 +11,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ import yaml
 from tests.support import postgres, roles
 from tests.support.roles import ROOT
 from tests.support.services import require
+from tests.system.observed import until
 
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -74,6 +76,8 @@ def test_a_container_has_no_right_and_writes_to_its_volumes_alone(name):
     assert name in OURS or service["user"].split(":")[0] not in ("0", "root")
     assert "privileged" not in service and "cap_add" not in service
     assert "healthcheck" in service or name in OURS
+    checked = service.get("healthcheck", {"test": "the Dockerfile's"})
+    assert "test" in checked or (name == "archive-prepare" and service["restart"] == "no")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -209,3 +213,35 @@ def test_the_health_check_says_ready_or_why_not(tmp_path):
     assert done.returncode == 1 and f"no answer on port {portal.http_port}" in done.stderr
     done = subprocess.run(check, env={}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "PACS_HTTP_PORT is not set to a port\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_the_health_check_of_what_has_no_port_tells_life_from_silence(tmp_path, name):
+    service = SERVICES[f"archive-{name}"]
+    assert service["command"] == ["archive", name]
+    told = service["healthcheck"]["test"]
+    assert told[:2] == ["CMD", "python"] and Path(told[2]).relative_to("/opt/argens")
+    check = [sys.executable, "-I", str(ROOT / Path(told[2]).relative_to("/opt/argens")), *told[3:]]
+    one = roles.archive(tmp_path, {})
+    other = replace(one, name="other", argv=["archive", "beat" if name == "worker" else "worker"])
+    one.argv = ["archive", name]
+    assert one.command("prepare").returncode == 0
+
+    def asked() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(check, env=one.env, capture_output=True, text=True)
+
+    assert asked().returncode == 1 and "no sign of life" in asked().stderr
+    try:
+        one.start()
+        other.start()
+        until(lambda: asked().stdout == "ready\n")
+        one.process.kill()  # what it leaves looks alive for a while
+        one.process.wait()
+        until(lambda: asked().returncode == 1)
+        assert f"the {name} is silent for 1" in asked().stderr
+        one.start()
+        until(lambda: asked().returncode == 0)
+    finally:
+        for role in (one, other):
+            role.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,14 +21,11 @@ from pydicom.filewriter import dcmwrite
 from tests.support import debian
 from tests.support.data_sets import STUDY, ct
 from tests.support.ports import free_port
+from tests.support.releases import release
 from tests.support.roles import ROOT, wait_for_port
 from tests.support.services import require
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1800)]
-RELEASED = (
-    *("manage.py", "pyproject.toml", "requirements.txt", "LICENSE", "README.md", "CHANGELOG.md"),
-    *("pacs_common", "dicom_node", "archive_node", "pacs_web", "deploy", "docs"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -65,23 +61,6 @@ def machine(bare, tmp_path) -> Path:
     root = tmp_path / "machine"
     subprocess.run(["cp", "-a", str(bare), str(root)], check=True)
     return root
-
-
-def release(folder: Path, **changed: str) -> Path:
-    """Lay a release of this tree in a folder; `changed` is appended to files of it."""
-    folder.mkdir(parents=True)
-    for name in RELEASED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(
-                source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "secrets")
-            )
-        else:
-            shutil.copy(source, folder / name)
-    for name, text in changed.items():
-        with (folder / name.replace("__", "/")).with_suffix(".py").open("a") as file:
-            file.write(text)
-    return folder
 
 
 def install(machine: Path, *options: str, source: Path) -> subprocess.CompletedProcess[str]:
@@ -152,6 +131,10 @@ def test_a_bare_debian_becomes_a_node_is_upgraded_and_taken_away(machine, first,
     units = machine / "etc/systemd/system"
     assert (units / "argens.target.wants/argens-node.service").is_symlink()
     assert (units / "multi-user.target.wants/argens.target").is_symlink()
+    timer = units / "timers.target.wants/argens-backup@node.timer"
+    assert timer.is_symlink() and (units / "argens-backup@.service").is_file()
+    backups = machine / "var/backups/argens/node"
+    assert backups.stat().st_mode & 0o777 == 0o700 and backups.stat().st_uid != 0
 
     before = kept(machine)
     second = install(machine, *asked, source=first)
@@ -191,29 +174,35 @@ def test_a_bare_debian_becomes_a_node_is_upgraded_and_taken_away(machine, first,
     (stored,) = (machine / "var/lib/argens/node").rglob("*.dcm")
     assert stored.stat().st_uid != 0
 
-    refused = install(machine, *asked, source=release(tmp_path / "other", manage="# other\n"))
+    refused = install(
+        machine, *asked, source=release(tmp_path / "other", {"manage.py": "# other\n"})
+    )
     assert refused.returncode == 2 and "give --upgrade" in refused.stderr
 
-    broken = release(tmp_path / "broken", dicom_node__settings="\nraise RuntimeError('broken')\n")
+    broken = release(
+        tmp_path / "broken", {"dicom_node/settings.py": "\nraise RuntimeError('broken')\n"}
+    )
     failed = install(machine, "node", "--upgrade", "--wheels", "/var/tmp/wheels", source=broken)
     assert failed.returncode == 1 and "Going back to 0.1.0-" in failed.stderr, failed.stderr
+    assert "is in use again, so are the databases of before" in failed.stderr
     assert kept(machine)["opt/argens/current"] == before["opt/argens/current"]
     with node_running(machine, dicom):
         assert STUDY in found(dicom)
 
-    newer = release(tmp_path / "newer", dicom_node__settings="\n# newer\n")
+    newer = release(tmp_path / "newer", {"dicom_node/settings.py": "\n# newer\n"})
     upgraded = install(machine, "node", "--upgrade", "--wheels", "/var/tmp/wheels", source=newer)
     assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
     assert "# newer" in (machine / "opt/argens/current/dicom_node/settings.py").read_text()
-    copies = list((machine / "var/backups/argens").glob("node-*.sqlite3"))
-    assert copies and all(copy.stat().st_mode & 0o777 == 0o600 for copy in copies)
+    copies = list(backups.glob("argens-node-CT-*/database.sqlite3"))
+    assert len(copies) == 2 and all(copy.stat().st_mode & 0o777 == 0o600 for copy in copies)
     with node_running(machine, dicom):
         assert STUDY in found(dicom)
 
     gone = install(machine, "node", "--uninstall", source=newer)
     assert gone.returncode == 0, gone.stderr
     assert not (machine / "opt/argens").exists() and not (units / "argens-node.service").exists()
-    assert stored.exists() and env.exists()
+    assert not timer.is_symlink() and not list(units.glob("argens-backup@*"))
+    assert stored.exists() and env.exists() and copies[0].exists()
 
     back = install(machine, *asked, source=newer)
     assert back.returncode == 0, back.stderr

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.signals import after_task_publish
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from archive_node.celery import app
+from archive_node.management import alive
+
+NAME = "beat"
+
+
+def _has_sent(**told: object) -> None:
+    """Tell of a tick that the broker has taken."""
+    alive.sign(NAME)
 
 
 class Command(BaseCommand):
@@ -16,6 +25,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Tick until SIGTERM."""
         config = settings.ARCHIVE
+        alive.forget(NAME)
+        after_task_publish.connect(_has_sent)
         schedule = config.data_dir / "beat-schedule"
         app.start(
             ["--quiet", "beat", f"--schedule={schedule}", "--pidfile=",

@@ -1,4 +1,4 @@
-"""`manage.py node backup DEST`: database, journal and secrets of the node into one folder."""
+"""`manage.py node backup [DEST]`: database, journal and secrets of the node into one folder."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from dicom_node.config import CONFIG
 from dicom_node.management import backed_up
 from pacs_common.backup import commands
 from pacs_common.errors import ArgensError
@@ -23,9 +24,8 @@ class Command(BaseCommand):
         """Make the backup; a failure leaves none that could be taken for a good one."""
         try:
             applied = MigrationRecorder(connection).applied_migrations()
-            told = commands.backup(
-                backed_up.role(), [f"{app}.{name}" for app, name in applied], options
-            )
+            named = [f"{app}.{name}" for app, name in applied]
+            told = commands.backup(backed_up.role(), named, CONFIG, options)
         except (ArgensError, DatabaseError) as error:
             raise CommandError(str(error).strip()) from None
         self.stdout.write(told)

@@ -1,4 +1,4 @@
-"""`manage.py web backup DEST`: database, journal and secrets of the portal into one folder."""
+"""`manage.py web backup [DEST]`: database, journal and secrets of the portal into one folder."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -9,6 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from pacs_common.backup import commands
 from pacs_common.errors import ArgensError
+from pacs_web import config
 from pacs_web.management import backed_up
 
 
@@ -23,9 +24,8 @@ class Command(BaseCommand):
         """Make the backup; a failure leaves none that could be taken for a good one."""
         try:
             applied = MigrationRecorder(connection).applied_migrations()
-            told = commands.backup(
-                backed_up.role(), [f"{app}.{name}" for app, name in applied], options
-            )
+            named = [f"{app}.{name}" for app, name in applied]
+            told = commands.backup(backed_up.role(), named, config.BACKUPS, options)
         except (ArgensError, DatabaseError) as error:
             raise CommandError(str(error).strip()) from None
         self.stdout.write(told)
