@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""One entry for the three roles: `manage.py node|archive|portal COMMAND`, default `portal`."""
+"""One entry for the three roles: `manage.py node|archive|web COMMAND` (`portal` is `web`), default `web`."""
 
 import os
 import sys
