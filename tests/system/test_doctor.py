@@ -127,7 +127,7 @@ def test_a_node_with_everything_broken_is_told_of_each_part(tmp_path: Path):
     assert "run manage.py node restore again" in told(found, "restore", "problem")
     assert "peers.json" in told(found, "settings", "problem")
     assert "portal.pub.pem" in told(found, "settings", "warning")
-    assert "backup DEST" in told(found, "backup", "warning")
+    assert "run manage.py node backup each night" in told(found, "backup", "warning")
 
 
 def test_an_archive_with_everything_broken_is_told_of_each_part(tmp_path: Path):
