@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""One entry for the three roles: `manage.py node|archive|web COMMAND` (`portal` is `web`), default `web`."""
+"""One entry for the roles: `manage.py node|archive|web COMMAND` (`portal` is `web`, the default)."""
 
 import os
 import sys
