@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""One entry for the roles: `manage.py node|archive|web COMMAND` (`portal` is `web`, the default)."""
+"""One entry for the roles: `manage.py node|archive|web COMMAND` (`portal` is `web`, default)."""
 
 import os
 import sys

@@ -76,7 +76,9 @@ class Node:
         return done.returncode, done.stdout, done.stderr
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+# How code and database go back is the same for both; what is the database's own is tested with its
+# backups: so the second is for soak.
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
 def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
     """A node that was installed, took a peer, and runs."""
     if request.param == "sqlite":
