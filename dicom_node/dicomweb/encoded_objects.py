@@ -40,8 +40,10 @@ class EncodedObject:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the file, and close it."""
+        left = self.size_bytes  # asking for more than there is would take memory for it first
         with self.file:
-            while chunk := self.file.read(CHUNK_BYTES):
+            while chunk := self.file.read(min(CHUNK_BYTES, left)):
+                left -= len(chunk)
                 yield chunk
 
 

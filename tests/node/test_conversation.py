@@ -20,7 +20,7 @@ from dicom_node.dimse.association.conversation import (
     Conversation,
     NothingCame,
 )
-from dicom_node.dimse.association.messages import PDV, Context
+from dicom_node.dimse.association.messages import PDV, Context, Message
 from dicom_node.dimse.association.wire import (
     BadPdu,
     PeerAborted,
@@ -99,6 +99,40 @@ def test_a_data_set_arrives_as_it_was_sent_however_it_is_cut(
         assert message is not None and message.has_data and message.id == 7
         assert b"".join(bytes(chunk) for chunk in receiver.chunks(message)) == content
         thread.join()
+
+
+def test_what_is_held_goes_out_first_in_one_write_with_what_is_sent_next(
+    raw: tuple[Conversation, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    us, peer = raw
+    request = Message(us.contexts[1], ASKED, has_data=False)
+    us.answer_with_next(request, 0xFF00)
+    peer.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        peer.recv(1)
+    writes = []
+    monkeypatch.setattr(us.wire, "_send", writes.append)
+    us.send(1, ASKED | {"MessageID": 8}, b"data")
+    (sent,) = writes
+    us.wire._socket.sendall(b"".join(sent))
+    other = conversation(peer)
+    assert other.receive().command["Status"] == 0xFF00
+    following = other.receive()
+    assert (following.id, other.data(following)) == (8, b"data")
+
+
+@pytest.mark.parametrize("wait_s", [None, 0.5])
+def test_what_is_held_goes_out_before_anything_is_waited_for(
+    raw: tuple[Conversation, socket.socket], wait_s: float | None
+) -> None:
+    us, peer = raw
+    us.answer_with_next(Message(us.contexts[1], ASKED, has_data=False), 0xFF00)
+    waiting = threading.Thread(target=us.receive, args=(wait_s,))
+    waiting.start()
+    assert conversation(peer).receive().command["Status"] == 0xFF00
+    peer.sendall(p_data(asked(has_data=False)))
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
 def test_no_pdu_is_longer_than_the_peer_takes(raw: tuple[Conversation, socket.socket]) -> None:

@@ -419,3 +419,19 @@ def test_no_accept_header_is_a_fault_of_ours(one_instance, accept):
 def one_instance(take, portal):
     take(ct(1))
     return portal
+
+
+def test_no_more_is_asked_of_a_file_than_it_has_left():
+    asked = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            asked.append(size)
+            return super().read(size)
+
+    content = bytes(range(256)) * ((encoded_objects.CHUNK_BYTES + 1000) // 256)
+    file = Watched(content)
+    whole_object = encoded_objects.EncodedObject(EXPLICIT, file, len(content))
+    assert b"".join(whole_object.chunks()) == content
+    assert asked == [encoded_objects.CHUNK_BYTES, len(content) - encoded_objects.CHUNK_BYTES, 0]
+    assert file.closed

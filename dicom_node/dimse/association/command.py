@@ -27,7 +27,10 @@ _ELEMENT = struct.Struct("<HHL")
 _KEYWORD_OF = {tag: entry[4] for tag, entry in DicomDictionary.items() if tag >> 16 == 0}
 _TAG_OF = {keyword: tag for tag, keyword in _KEYWORD_OF.items()}
 _VR_OF = {tag: entry[0] for tag, entry in DicomDictionary.items() if tag >> 16 == 0}
-_NUMBERS = {"US": "H", "UL": "L", "SS": "h"}
+_NUMBERS = {vr: struct.Struct(f"<{code}") for vr, code in (("US", "H"), ("UL", "L"), ("SS", "h"))}
+_NUMBER_ELEMENTS = {
+    vr: struct.Struct(f"<HHL{number.format[1:]}") for vr, number in _NUMBERS.items()
+}
 _OF_THE_MESSAGE = {"CommandGroupLength", "CommandDataSetType"}
 
 
@@ -77,9 +80,9 @@ def has_data_set(command: Mapping[str, Any]) -> bool:
 def _value(tag: int, value: bytes) -> Any:
     """Return a number, a text or a list of tags; None for what is not one number."""
     vr = _VR_OF[tag]
-    if vr in _NUMBERS:
-        size = struct.calcsize(f"<{_NUMBERS[vr]}")
-        return struct.unpack(f"<{_NUMBERS[vr]}", value)[0] if len(value) == size else None
+    number = _NUMBERS.get(vr)
+    if number is not None:
+        return number.unpack(value)[0] if len(value) == number.size else None
     if vr == "AT":
         return [(g << 16) | e for g, e in struct.iter_unpack("<HH", _cut(value, 4))]
     return value.decode("latin-1").strip("\0 ")
@@ -90,14 +93,16 @@ def _cut(value: bytes, size: int) -> bytes:
 
 
 def _element(tag: int, value: Any) -> bytes:
-    encoded = _encoded(_VR_OF[tag], value)
-    return _ELEMENT.pack(0, tag & 0xFFFF, len(encoded)) + encoded
+    vr = _VR_OF[tag]
+    number = _NUMBER_ELEMENTS.get(vr)
+    if number is not None:
+        return number.pack(0, tag, _NUMBERS[vr].size, value)
+    encoded = _encoded(vr, value)
+    return _ELEMENT.pack(0, tag, len(encoded)) + encoded
 
 
 def _encoded(vr: str, value: Any) -> bytes:
-    if vr in _NUMBERS:
-        return struct.pack(f"<{_NUMBERS[vr]}", value)
     if vr == "AT":
         return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
     encoded = str(value).encode("ascii", "replace")
-    return encoded + (b"\0" if vr == "UI" else b" ") * (len(encoded) % 2)
+    return encoded + (b"\0" if vr == "UI" else b" ") if len(encoded) % 2 else encoded

@@ -133,7 +133,7 @@ class Conversation:
         A streamed chunk must stay as it is until the one after it was asked for.
         """
         encoded = commands.encode(command, has_data=data is not None)
-        parts = list(framed(self._fragment_bytes, context_id, encoded, IS_COMMAND, is_last=True))
+        parts = self._framed(context_id, encoded, IS_COMMAND)
         if data is None:
             self.wire.write(parts)
             return
@@ -144,13 +144,14 @@ class Conversation:
             return
         self._stream(context_id, parts, iter(data))
 
+    def _framed(self, context_id: int, data: bytes, kind: int) -> list[bytes | memoryview]:
+        return list(framed(self._fragment_bytes, context_id, data, kind, is_last=True))
+
     def answer_alike(self, message: Message, status: int, data_sets: Iterable[bytes]) -> None:
         """Answer a request once for each data set, all with one status, in one write."""
         command = self._answer_to(message, status)
         encoded = commands.encode(command, has_data=True)
-        head = list(
-            framed(self._fragment_bytes, message.context.id, encoded, IS_COMMAND, is_last=True)
-        )
+        head = self._framed(message.context.id, encoded, IS_COMMAND)
         parts: list[bytes | memoryview] = []
         for data in data_sets:
             parts += head
@@ -170,6 +171,11 @@ class Conversation:
         if comment:
             answer["ErrorComment"] = commands.comment(comment)
         self.send(message.context.id, answer, data)
+
+    def answer_with_next(self, message: Message, status: int, **fields: Any) -> None:
+        """Answer a request in one write with what is sent next, or before anything is read."""
+        encoded = commands.encode(self._answer_to(message, status) | fields, has_data=False)
+        self.wire.hold(self._framed(message.context.id, encoded, IS_COMMAND))
 
     @staticmethod
     def _answer_to(message: Message, status: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from dicom_node.dimse.association import wire as wires
 
 PDV = struct.Struct(">LBB")
+_HEADERS = struct.Struct(">BxLLBB")  # of a PDU and of its one PDV
 IS_COMMAND, IS_LAST = 0x01, 0x02
 
 
@@ -44,10 +45,10 @@ def framed(
     fragment_bytes: int, context_id: int, data: bytes | memoryview, kind: int, *, is_last: bool
 ) -> Iterator[bytes | memoryview]:
     """Yield data as P-DATA PDUs of one PDV each, with at most `fragment_bytes` of it in one."""
-    view = memoryview(data)
-    for start in range(0, len(view) or 1, fragment_bytes):
-        piece = view[start : start + fragment_bytes]
-        control = kind | (IS_LAST if is_last and start + fragment_bytes >= len(view) else 0)
-        header = wires.HEADER.pack(wires.P_DATA, len(piece) + PDV.size)
-        yield header + PDV.pack(len(piece) + 2, context_id, control)
-        yield piece
+    view, length = memoryview(data), len(data)
+    last_start = max(0, (length - 1) // fragment_bytes * fragment_bytes)
+    for start in range(0, last_start + 1, fragment_bytes):
+        size = min(fragment_bytes, length - start)
+        control = kind | IS_LAST if is_last and start == last_start else kind
+        yield _HEADERS.pack(wires.P_DATA, size + PDV.size, size + 2, context_id, control)
+        yield view[start : start + size]

@@ -14,7 +14,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ = 0x01, 0x02, 0x03
 P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = 0x04, 0x05, 0x06, 0x07
@@ -59,6 +59,7 @@ class Wire:
         self._buffer = bytearray(2 * (max_pdu_bytes + HEADER.size))
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
+        self._held: list[bytes | memoryview] = []
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
         if connection.family != socket.AF_UNIX:
@@ -105,11 +106,23 @@ class Wire:
         """Return whether something can be read, at once or within `wait_s` seconds."""
         if self._start < self._end or (self._is_tls and self._socket.pending()):
             return True
+        if wait_s:
+            self.flush()
         return bool(self._poll.poll(wait_s * 1000))
+
+    def hold(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Keep buffers back, to be sent with the next write, or before anything is waited for."""
+        self._held += parts
+
+    def flush(self) -> None:
+        """Send what is held; raises AssociationEnded."""
+        if self._held:
+            self.write(())
 
     def write(self, parts: Iterable[bytes | memoryview]) -> None:
         """Send buffers one after the other, few held at a time; raises AssociationEnded."""
-        coming = iter(parts)
+        held, self._held = self._held, []
+        coming = chain(held, parts)
         while some := list(islice(coming, MAX_VECTORS)):
             with _failures():
                 if self._is_tls:
@@ -148,6 +161,7 @@ class Wire:
 
     def _receive(self) -> None:
         """Read what the socket has, at least one byte, after what is unread."""
+        self.flush()  # the peer may wait for it
         if self._start == self._end:
             self._start = self._end = 0
         elif self._start > len(self._buffer) // 2:
@@ -172,7 +186,7 @@ class Wire:
         return found
 
     def _send(self, parts: Sequence[bytes | memoryview]) -> None:
-        total = sum(len(part) for part in parts)
+        total = sum(map(len, parts))
         sent = self._socket.sendmsg(parts)
         if sent < total:
             self._socket.sendall(memoryview(b"".join(parts))[sent:])

@@ -101,7 +101,8 @@ class Retrieval:
 
     def _deliver(self, delivery: Delivery, items: Iterable[Item]) -> None:
         for done in delivery.run(self._online(items)):
-            self._account(done)
+            is_on_this_line = self.destination is None and delivery.is_next_ready
+            self._account(done, with_next=is_on_this_line)
             self._look()
 
     def _online(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -124,11 +125,13 @@ class Retrieval:
         """What the caller asked for, as the audit says it."""
         return "C-GET" if self.destination is None else "C-MOVE"
 
-    def _account(self, done: Delivered) -> None:
+    def _account(self, done: Delivered, *, with_next: bool) -> None:
         self.tally.count(done)
         if done.status is None:
             LOG.warning("not sent: %s", done.reason, extra={"sop_instance_uid": done.item.uid})
-        if not done.is_lost:  # nobody counts thousands of instances that are not tried
+        if with_next:
+            self.caller.answer_with_next(self.request, PENDING, **self.tally.counts(PENDING))
+        elif not done.is_lost:  # nobody counts thousands of instances that are not tried
             self._answer(PENDING)
         if time.monotonic() - self._accessed_at > ACCESS_NOTED_S:
             self._accessed_at = time.monotonic()

@@ -186,6 +186,11 @@ class Delivery:
             measures.sent(door, is_taken=done.is_taken, size_bytes=done.item.size_bytes)
             yield done
 
+    @property
+    def is_next_ready(self) -> bool:
+        """True where the next item is read, and is sent at once on the association that is open."""
+        return self._ahead is not None and self._ahead.conversation is not None
+
     def _next(self) -> _Turn | None:
         turn, self._ahead = self._ahead, None
         if turn is None:

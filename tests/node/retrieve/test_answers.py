@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom import evt
 
 from dicom_node.dimse.scu.delivery import Delivered
 from dicom_node.dimse.scu.outgoing import Item
 from dicom_node.dimse.scu.tally import Tally
+from dicom_node.models import Instance
 from tests.node.objects import SERIES, STUDY, ct
 from tests.node.retrieve.callers import GET, PATIENT_GET, study
 
@@ -27,6 +29,27 @@ def test_get_brings_every_instance_back_equal_and_counts_each(caller, take):
         (None, 3, 0, 0),
     ]
     assert [Dataset(got) for got in caller.kept] == [Dataset(ds) for ds in sent]
+
+
+def test_each_answer_of_a_get_comes_before_the_next_object(caller, take):
+    for number in (1, 2, 3, 4):
+        take(ct(number))
+    Instance.objects.filter(uid=f"{SERIES}.2").update(damaged=True)
+    came = []
+
+    def note(event: evt.Event) -> None:
+        message = event.message
+        came.append((type(message).__name__, message.command_set.get("Status")))
+
+    caller.association.bind(evt.EVT_DIMSE_RECV, note)
+    assert caller.ask(GET, study())[-1].counts == (None, 3, 1, 0)
+    an_object, pending = ("C_STORE_RQ", None), ("C_GET_RSP", 0xFF00)
+    assert came == [
+        *(an_object, pending),
+        pending,
+        *(an_object, pending) * 2,
+        ("C_GET_RSP", 0xB000),
+    ]
 
 
 def test_move_sends_every_instance_and_names_who_asked(caller, take, destination):

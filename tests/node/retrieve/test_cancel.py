@@ -7,9 +7,11 @@ import time
 
 import pytest
 from pynetdicom import evt
+from pynetdicom.sop_class import CTImageStorage
 
+from tests.node.dimse_peers import EXPLICIT
 from tests.node.objects import SERIES, ct
-from tests.node.retrieve.callers import MOVE, Answer, audited, calling, study
+from tests.node.retrieve.callers import GET, MOVE, Answer, audited, calling, study
 
 pytestmark = pytest.mark.slow  # real peers, real waiting
 
@@ -37,6 +39,26 @@ def test_a_cancelled_move_stops_and_tells_what_is_left(caller, take, destination
     assert (remaining + completed, failed) == (5, 0)
     assert remaining >= 1
     assert len(destination.kept) == completed
+
+
+def test_a_cancelled_get_stops_before_the_next_object(server, take):
+    for number in range(1, 6):
+        take(ct(number))
+    with calling(server.port, (CTImageStorage, EXPLICIT)) as caller:
+        kept = []
+
+        def store(event: evt.Event) -> int:
+            kept.append(event.request.AffectedSOPInstanceUID)
+            if len(kept) == 2:  # on the wire before the answer to this object
+                caller.association.send_c_cancel(7, query_model=GET)
+            return 0x0000
+
+        caller.association.bind(evt.EVT_C_STORE, store)
+        asked = caller.association.send_c_get(study(), GET, msg_id=7)
+        answers = [Answer(*answer) for answer in asked]
+    assert [answer.status for answer in answers] == [0xFF00, 0xFF00, 0xFE00]
+    assert answers[-1].counts == (3, 2, 0, 0)
+    assert kept == [f"{SERIES}.1", f"{SERIES}.2"]
 
 
 def test_a_cancel_is_seen_while_the_destination_hangs(caller, take, destination, patience):
