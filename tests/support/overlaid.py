@@ -81,8 +81,10 @@ def machine(place: Path) -> Iterator[Overlaid]:
             (made.root / "usr/local/bin" / name).write_text(f"#!/bin/sh\n{text}")
             (made.root / "usr/local/bin" / name).chmod(0o755)
         (made.root / "run/systemd/system").mkdir(parents=True)
-        yield made
-        made.run("systemctl", "stop", "argens-node.service")
+        try:
+            yield made
+        finally:  # of a test that failed, too
+            made.run("systemctl", "stop", "argens-node.service")
     finally:
         holder.kill()
         holder.wait()
