@@ -27,7 +27,7 @@ from typing import Any
 from tests.benchmarks import goals, peers, rounds, tarred
 from tests.benchmarks.catalogue import measure_scan
 from tests.benchmarks.images import Scanner
-from tests.benchmarks.ingest import _send
+from tests.benchmarks.ingest import send
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.benchmarks.tarred import Tarred
@@ -242,7 +242,7 @@ def _node(folder: Path, images: int) -> Iterator[Peer]:
     try:
         with tempfile.TemporaryDirectory(prefix="argens-bench-") as files:
             batch = Scanner().write(Path(files), images, 1)
-            _send(peer.port, batch)
+            send(peer.port, batch)
         _join(folder, peer)
         yield peer
     finally:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -26,10 +25,10 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
-from tests.benchmarks import exams, measured, ohif_beside, peers, people
+from tests.benchmarks import exams, goals, ohif_beside, peers, people, rounds
 from tests.benchmarks.exams import Exam
 from tests.benchmarks.images import Batch, Scanner
-from tests.benchmarks.ingest import _send
+from tests.benchmarks.ingest import send
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.browser.hospital import FLAGS, SOFTWARE_GL, VIEWER_DIR, WITHOUT_GL
@@ -37,7 +36,7 @@ from tests.support import roles
 
 NAMES, PERSON = ("argens", "orthanc"), "clinician"
 VIEWERS = ("quick view", "OHIF")
-QUICK_GOAL_S, TIMEOUT_S = 0.5, 120
+TIMEOUT_S = 120
 NOT_YET = {"PACS_PREPARE_AFTER_S": "86400"}  # nothing is made before somebody asks
 SIZE = {"width": 1400, "height": 900}
 WATCH = """(() => {
@@ -111,30 +110,14 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
     medians = findings(seen)
     print("\n".join(["", *report(medians)]))
-    if options.json:
-        measured.write(options.json, medians)
+    rounds.keep(options.json, medians)
     return 0
 
 
 def findings(seen: Sequence[Seen]) -> list[Measured]:
     """Return the medians of all rounds."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for one in seen:
-        values.setdefault((one.workload, one.name), []).append(one.seconds)
-    return [
-        Measured(
-            measure="first image",
-            workload=workload,
-            who=name,
-            value=statistics.median(seconds),
-            unit="s",
-            is_more_better=False,
-            rounds=len(seconds),
-            least=min(seconds),
-            most=max(seconds),
-        )
-        for (workload, name), seconds in values.items()
-    ]
+    values = ((one.workload, one.name, "s", one.seconds) for one in seen)
+    return rounds.medians("first image", values, is_more_better=False)
 
 
 def report(medians: Sequence[Measured]) -> list[str]:
@@ -148,7 +131,7 @@ def report(medians: Sequence[Measured]) -> list[str]:
         if one.workload in others:
             line += f"  {others[one.workload] / one.value:5.2f} (goal 1)"
         elif one.workload.startswith("quick view"):
-            line += f" (goal {QUICK_GOAL_S:g} s)"
+            line += f" (goal {goals.QUICK_VIEW_S:g} s)"
         lines.append(line)
     return lines
 
@@ -237,7 +220,7 @@ def _sent(
             takers.append(hospital.orthanc)
         for taker in takers:
             before = taker.held()
-            _send(taker.port, Batch([exam.folder], images, 0))
+            send(taker.port, Batch([exam.folder], images, 0))
             if (held := taker.held() - before) != images:
                 raise RuntimeError(f"{images} images were sent and {held} are held")
     for taker in (hospital.node, hospital.orthanc):
@@ -309,7 +292,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--viewers", nargs="+", choices=VIEWERS, default=list(VIEWERS))
     parser.add_argument("--folder", help="where the servers store (default: the temp folder)")
-    parser.add_argument("--json", type=Path, help="where to write what was found")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.images = options.images or (50 if options.quick else 500)

@@ -15,23 +15,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import measured, peers, starting
+from tests.benchmarks import goals, peers, rounds, starting
 from tests.benchmarks.images import Batch, Scanner
-from tests.benchmarks.ingest import _send
+from tests.benchmarks.ingest import send
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.support.process_tree import Consumption, pss_bytes
 
 NAMES, PARTS = ("argens", "orthanc"), ("memory", "disk", "start")
 ASSOCIATIONS = 4
-IDLE_GOAL_MB, READY_GOAL_S = 150.0, 2.0
 NO_RENDITIONS, BESIDE, AT_REST = (
     {"PACS_RENDITIONS": kept, **peers.AT_ONCE} for kept in ("off", "cache", "at-rest")
 )
@@ -62,30 +60,14 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
     medians = findings(found)
     print("\n".join(["", *report(medians)]))
-    if options.json:
-        measured.write(options.json, medians)
+    rounds.keep(options.json, medians)
     return 0
 
 
 def findings(found: Sequence[Found]) -> list[Measured]:
     """Return the medians of all rounds."""
-    values: dict[tuple[str, str, str], list[float]] = {}
-    for one in found:
-        values.setdefault((one.workload, one.name, one.unit), []).append(one.value)
-    return [
-        Measured(
-            measure="footprint",
-            workload=workload,
-            who=name,
-            value=statistics.median(measurements),
-            unit=unit,
-            is_more_better=False,
-            rounds=len(measurements),
-            least=min(measurements),
-            most=max(measurements),
-        )
-        for (workload, name, unit), measurements in values.items()
-    ]
+    values = ((one.workload, one.name, one.unit, one.value) for one in found)
+    return rounds.medians("footprint", values, is_more_better=False)
 
 
 def report(medians: Sequence[Measured]) -> list[str]:
@@ -104,8 +86,8 @@ def report(medians: Sequence[Measured]) -> list[str]:
 
 def _goal(one: Measured) -> str:
     if one.workload.endswith("at rest, empty"):
-        return f" (goal {IDLE_GOAL_MB:g} MB)"
-    return f" (goal {READY_GOAL_S:g} s)" if one.unit == "s" else ""
+        return f" (goal {goals.IDLE_MB:g} MB)"
+    return f" (goal {goals.READY_S:g} s)" if one.unit == "s" else ""
 
 
 def _found(folder: Path, options: argparse.Namespace) -> Iterator[Found]:
@@ -200,7 +182,7 @@ def _disk(name: str, server: tuple[Path, Peer], kind: str, batch: Batch) -> list
 
 
 def _take(peer: Peer, batch: Batch) -> None:
-    _send(peer.port, batch)
+    send(peer.port, batch)
     if (held := peer.held()) != batch.instances:
         raise RuntimeError(f"{batch.instances} objects were sent and {held} are held")
 
@@ -225,7 +207,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--sizes", nargs="+", type=int, help="instances of an index")
     parser.add_argument("--folder", help="where the servers store (default: the temp folder)")
-    parser.add_argument("--json", type=Path, help="where to write what was found")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.images = options.images or (200 if options.quick else 800)

@@ -17,6 +17,7 @@ OURS = r"argens.*"
 ORTHANC = r"orthanc.*"
 SECONDS = {"s": 1.0, "ms": 1e-3}
 FLAT, ADDED_MS, BESIDE_TAR, PAGE_MS = 1.5, 100.0, 0.8, 200.0
+QUICK_VIEW_S, IDLE_MB, READY_S = 0.5, 150.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ GOALS: tuple[Goal, ...] = (
         measure="first image",
         workload=r"quick view.*",
         words="quick view in less than 0.5 s",
-        limit=0.5,
+        limit=QUICK_VIEW_S,
         unit="s",
     ),
     Beside(
@@ -247,14 +248,14 @@ GOALS: tuple[Goal, ...] = (
         measure="footprint",
         workload=r"memory at rest, empty",
         words="an idle node in 150 MB",
-        limit=150,
+        limit=IDLE_MB,
         unit="MB",
     ),
     Within(
         measure="footprint",
         workload=r"start until ready, .*1,000,000.*",
         words="ready in less than 2 s with 1,000,000 instances",
-        limit=2,
+        limit=READY_S,
         unit="s",
     ),
     Within(

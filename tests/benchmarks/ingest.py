@@ -235,7 +235,7 @@ def _taken(name: str, peer: Peer, batch: Batch, held_afterwards: int) -> Row:
     wait_quiet(peer.pid)
     with Consumption(peer.pid) as consumption:
         began = time.perf_counter()
-        _send(peer.port, batch)
+        send(peer.port, batch)
         seconds = time.perf_counter() - began
     if (held := peer.held()) != held_afterwards:
         raise RuntimeError(f"{name} answered {held_afterwards} objects and holds {held}")
@@ -250,7 +250,7 @@ def _taken(name: str, peer: Peer, batch: Batch, held_afterwards: int) -> Row:
     )
 
 
-def _send(port: int, batch: Batch) -> None:
+def send(port: int, batch: Batch) -> None:
     """Run one storescu for each association at once; raises RuntimeError where one fails."""
     called = ["-aec", "ARGENS_CT", "-aet", "BENCH", "127.0.0.1", str(port)]
     command = [peers.sender(), *called, "+sd", "+r"]

@@ -141,7 +141,7 @@ def _of_size(
     with contextlib.ExitStack() as stack:
         running: dict[str, Peer] = {}
         for name, url in _nodes(size, options, cluster).items():
-            _fill(folder / name, url, size, cluster)
+            fill(folder / name, url, size, cluster)
             running[name] = peers.argens(folder / name, url)
             stack.callback(running[name].stop)
         index = folder / "argens-sqlite" / "node-ct" / "index.sqlite3"
@@ -172,7 +172,7 @@ def _nodes(
     return urls
 
 
-def _fill(folder: Path, url: str, size: int, cluster: postgres.Cluster | None = None) -> None:
+def fill(folder: Path, url: str, size: int, cluster: postgres.Cluster | None = None) -> None:
     """Make an index of so many instances."""
     folder.mkdir()
     node = roles.node(folder, "CT", **({"PACS_DATABASE_URL": url} if url else {}))

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pacs_common.tickets import TicketIssuer
-from tests.benchmarks import exams, measured, peers, taking
+from tests.benchmarks import exams, goals, peers, rounds, taking
 from tests.benchmarks.exams import Exam
 from tests.benchmarks.images import Batch, Scanner
-from tests.benchmarks.ingest import _send
+from tests.benchmarks.ingest import send
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.peers import Absent, Peer
 from tests.benchmarks.taking import Sink, Taken
@@ -36,7 +36,6 @@ DOORS = ("C-MOVE", "C-GET", "WADO-RS")
 CLIENTS = (1, 8)
 FORKING = {"dcmqrscp"}  # a process for each association: what an ended one took is told late
 LEAST = 1e-6  # processor time is counted in ticks of some milliseconds: it may be none
-GOAL = 2.0  # times Orthanc
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"not whole: {failure}")
             return 1
     print("\n".join(["", *report(rows)]))
-    if options.json:
-        measured.write(options.json, findings(rows))
+    rounds.keep(options.json, findings(rows))
     return 0
 
 
@@ -127,7 +125,8 @@ def report(rows: Sequence[Row]) -> list[str]:
             line = f"  {workload:<42} argens / {other:<8} {_ratio(of_whom, other):5.2f}"
             if other not in FORKING:
                 cost = 1 / _ratio(costs[workload], other)
-                line += f" (goal {GOAL:g})  processor {cost:5.2f}"
+                goal = goals.times("retrieve", workload, other)
+                line += f" (goal {goal:g})  processor {cost:5.2f}"
             lines.append(line)
     return lines
 
@@ -146,16 +145,13 @@ def findings(rows: Sequence[Row]) -> list[Measured]:
                 if what == "server_ms" and name in FORKING:
                     continue
                 found.append(
-                    Measured(
+                    rounds.median(
+                        values,
                         measure="retrieve",
                         workload=workload + said,
                         who=name,
-                        value=statistics.median(values),
                         unit=unit,
                         is_more_better=what == "rate",
-                        rounds=len(values),
-                        least=min(values),
-                        most=max(values),
                     )
                 )
     return found
@@ -222,7 +218,7 @@ def _servers(
 def _fill(server: Peer, studies: Sequence[Study]) -> None:
     """Send the studies, and wait for what a server does with them afterwards."""
     files = sum(len(study.exam.instances) for study in studies)
-    _send(server.port, Batch([study.exam.folder for study in studies], files, 0))
+    send(server.port, Batch([study.exam.folder for study in studies], files, 0))
     if (held := server.held()) != files:
         raise RuntimeError(f"{files} objects were sent and {held} are held")
     server.rest()
@@ -288,7 +284,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--doors", nargs="+", choices=DOORS, default=list(DOORS))
     parser.add_argument("--clients", nargs="+", type=int, default=list(CLIENTS))
     parser.add_argument("--folder", help="where the servers store (default: the temp folder)")
-    parser.add_argument("--json", type=Path, help="where to write what was found")
+    rounds.add_json(parser)
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.images = options.images or (50 if options.quick else 500)

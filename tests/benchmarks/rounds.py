@@ -23,6 +23,29 @@ def median(values: Sequence[float], **about: Any) -> Measured:
     )
 
 
+def medians(
+    measure: str, values: Iterable[tuple[str, str, str, float]], *, is_more_better: bool
+) -> list[Measured]:
+    """Return the median of each workload of each program; a value is (workload, who, unit, value).
+
+    They stand in the order in which they were first found.
+    """
+    of: dict[tuple[str, str, str], list[float]] = {}
+    for workload, who, unit, value in values:
+        of.setdefault((workload, who, unit), []).append(value)
+    return [
+        median(
+            found,
+            measure=measure,
+            workload=workload,
+            who=who,
+            unit=unit,
+            is_more_better=is_more_better,
+        )
+        for (workload, who, unit), found in of.items()
+    ]
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Let a benchmark be asked for a file of what it found."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")

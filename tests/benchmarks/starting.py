@@ -90,7 +90,7 @@ def _prepared(folder: Path, options: argparse.Namespace) -> Iterator[Stopped]:
 
 def _node(folder: Path, size: int) -> Stopped:
     if size:
-        query._fill(folder / "argens", "", size)
+        query.fill(folder / "argens", "", size)
     else:
         (folder / "argens").mkdir()
     node = roles.node(folder / "argens", "CT")
@@ -122,7 +122,7 @@ def _orthanc(folder: Path, size: int) -> Stopped:
     if size:
         index = folder / "argens" / "node-ct" / "index.sqlite3"
         if not index.exists():
-            query._fill(folder / "argens", "", size)
+            query.fill(folder / "argens", "", size)
         _load(server, index)
     return server
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks import exams, measured, peers, retrieve, taking
 from tests.benchmarks.images import Batch, Scanner
-from tests.benchmarks.ingest import _send
+from tests.benchmarks.ingest import send
 from tests.benchmarks.peers import Peer
 from tests.benchmarks.retrieve import Study
 from tests.support.services import require
@@ -48,7 +48,7 @@ def test_a_server_that_lost_a_file_fails_the_benchmark(door, study: Study, tmp_p
     with taking.sinks(tmp_path, 1) as sinks:
         server = peers.dcmqrscp(tmp_path, {sink.ae_title: sink.port for sink in sinks})
         try:
-            _send(server.port, Batch([study.exam.folder], 3, 0))
+            send(server.port, Batch([study.exam.folder], 3, 0))
             assert server.held() == 3
             retrieve.measure("dcmqrscp", server, study, door, sinks)
             next((tmp_path / "received").glob("CT*")).unlink()
